@@ -1,0 +1,1 @@
+//! Sound as numbers: µ-law, loudness, resampling, WAV. Pure; 8 bytes of µ-law are one millisecond.

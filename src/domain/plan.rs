@@ -1,0 +1,25 @@
+//! A plan: what a business has paid for.
+
+use serde::{Deserialize, Serialize};
+
+use super::PlanId;
+
+/// What a business has paid for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// Its name.
+    pub id: PlanId,
+    /// How many calls may be in flight at once.
+    pub concurrent_calls: u32,
+    /// How many minutes of calls a month.
+    pub minutes_per_month: u32,
+    /// How many minutes one call may last; the caller is told at one minute left.
+    pub minutes_per_call: u32,
+    /// The speech model, when the plan names one; else the deployment's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Whether calls may be recorded.
+    #[serde(default)]
+    pub recording: bool,
+}

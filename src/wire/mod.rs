@@ -1,0 +1,12 @@
+//! What the others say, word for word: Twilio's requests and messages, the speech model's events, and the pass between
+//! our own webhook and our own stream. Pure: text in, types out, and back.
+//!
+//! Unknown words are carried as `Other` and never end a call.
+
+pub mod model;
+pub mod realtime;
+pub mod stream_token;
+mod text;
+pub mod twilio;
+
+pub use text::Text;
