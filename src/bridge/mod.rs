@@ -1,0 +1,1 @@
+//! The loop that carries one call: sockets, tasks and clocks in, nothing decided.

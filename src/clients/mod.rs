@@ -1,0 +1,1 @@
+//! Whom we call: the speech model and Twilio's REST interface.

@@ -1,0 +1,1 @@
+//! What the environment says, read once and whole; every mistake is reported together with its remedy.

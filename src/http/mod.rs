@@ -1,0 +1,1 @@
+//! Who calls us: one file an endpoint, one table of routes.

@@ -1,0 +1,1 @@
+//! Calls in flight: how many, whose, and how to reach them.

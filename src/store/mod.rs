@@ -1,0 +1,1 @@
+//! What we keep: `Directory` (who answers) and `Ledger` (what happened).
