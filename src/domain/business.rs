@@ -255,7 +255,8 @@ mod tests {
 
     #[test]
     fn turn_detection_needs_only_its_type() {
-        let vad: TurnDetection = serde_json::from_str(r#"{"type":"server_vad","silenceDurationMs":700}"#).unwrap();
+        let vad: TurnDetection =
+            serde_json::from_str(r#"{"type":"server_vad","silenceDurationMs":700}"#).unwrap();
         let TurnDetection::ServerVad { threshold, silence_duration_ms, .. } = vad else { panic!() };
         assert_eq!((threshold, silence_duration_ms), (0.5, 700));
     }

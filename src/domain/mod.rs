@@ -13,12 +13,8 @@ mod public_url;
 pub use business::{
     Business, BusinessImport, Destination, Fallback, Tool, TurnDetection, UnknownWord, Voice,
 };
-pub use call_record::{
-    CallRecord, Ending, Intention, Message, ModalityTokens, Speaker, Turn, Usage,
-};
-pub use ids::{
-    AccountSid, BusinessId, CallSid, DestinationId, IdError, InstanceId, PlanId, StreamSid,
-};
+pub use call_record::{CallRecord, Ending, Intention, Message, ModalityTokens, Speaker, Turn, Usage};
+pub use ids::{AccountSid, BusinessId, CallSid, DestinationId, IdError, InstanceId, PlanId, StreamSid};
 pub use moment::Moment;
 pub use phone_number::{PhoneNumber, PhoneNumberError};
 pub use pii::Pii;

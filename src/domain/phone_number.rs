@@ -12,7 +12,9 @@ pub struct PhoneNumber(Box<str>);
 
 /// Why a text is no number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a phone number is written in E.164, like +15551234567: '+', country code, then the rest, digits only")]
+#[error(
+    "a phone number is written in E.164, like +15551234567: '+', country code, then the rest, digits only"
+)]
 pub struct PhoneNumberError;
 
 impl PhoneNumber {
@@ -59,7 +61,9 @@ mod tests {
     #[test]
     fn only_e164_is_a_number() {
         assert_eq!(PhoneNumber::parse(" +15551234567 ").unwrap().as_str(), "+15551234567");
-        for bad in ["15551234567", "+0123456789", "+1 555 123", "anonymous", "+", "+123456", "+1234567890123456"] {
+        for bad in
+            ["15551234567", "+0123456789", "+1 555 123", "anonymous", "+", "+123456", "+1234567890123456"]
+        {
             assert!(PhoneNumber::parse(bad).is_err(), "{bad:?}");
         }
     }

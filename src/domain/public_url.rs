@@ -17,7 +17,9 @@ pub struct StreamUrl(Url);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// Not a URL with a host.
-    #[error("it is not a URL with a host; write https:// and the public host name, like https://voice.example.com")]
+    #[error(
+        "it is not a URL with a host; write https:// and the public host name, like https://voice.example.com"
+    )]
     NotAUrl,
     /// A scheme Twilio cannot call.
     #[error("its scheme is {0:?}; Twilio needs https (http is allowed for localhost only)")]

@@ -211,7 +211,9 @@ mod tests {
         let frame = Text::from(
             r#"{"event":"media","sequenceNumber":"4","media":{"track":"inbound","chunk":"2","timestamp":"5","payload":"no+J"},"streamSid":"MZ1"}"#,
         );
-        let FromTwilio::Media { timestamp_ms, payload } = FromTwilio::parse(&frame).unwrap() else { panic!() };
+        let FromTwilio::Media { timestamp_ms, payload } = FromTwilio::parse(&frame).unwrap() else {
+            panic!()
+        };
         assert_eq!((timestamp_ms, payload.as_str()), (5, "no+J"));
         let range = frame.as_str().as_bytes().as_ptr_range();
         assert!(range.contains(&payload.as_str().as_ptr()));
@@ -234,14 +236,25 @@ mod tests {
         let dtmf = r##"{"event":"dtmf","streamSid":"MZ1","sequenceNumber":"5","dtmf":{"track":"inbound_track","digit":"#"}}"##;
         assert_eq!(parse(dtmf), FromTwilio::Dtmf('#'));
         assert_eq!(parse(r#"{"event":"mark","mark":{"name":"m1"}}"#), FromTwilio::Mark("m1".into()));
-        assert_eq!(parse(r#"{"event":"connected","protocol":"Call","version":"1.0.0"}"#), FromTwilio::Connected);
+        assert_eq!(
+            parse(r#"{"event":"connected","protocol":"Call","version":"1.0.0"}"#),
+            FromTwilio::Connected
+        );
         assert_eq!(parse(r#"{"event":"stop","stop":{}}"#), FromTwilio::Stop);
         assert_eq!(parse(r#"{"event":"surprise","x":[1]}"#), FromTwilio::Other("surprise".into()));
     }
 
     #[test]
     fn what_is_no_message_is_an_error_and_not_a_panic() {
-        for bad in ["", "{", "[]", "null", r#"{"event":5}"#, r#"{"event":"media"}"#, r#"{"event":"dtmf","dtmf":{"digit":""}}"#] {
+        for bad in [
+            "",
+            "{",
+            "[]",
+            "null",
+            r#"{"event":5}"#,
+            r#"{"event":"media"}"#,
+            r#"{"event":"dtmf","dtmf":{"digit":""}}"#,
+        ] {
             assert!(FromTwilio::parse(&Text::from(bad)).is_err(), "{bad}");
         }
     }
@@ -254,8 +267,14 @@ mod tests {
             message.write(&stream, &mut out);
             out
         };
-        assert_eq!(written(ToTwilio::Media("//8=".into())), r#"{"event":"media","streamSid":"MZ1","media":{"payload":"//8="}}"#);
-        assert_eq!(written(ToTwilio::Mark("m1".into())), r#"{"event":"mark","streamSid":"MZ1","mark":{"name":"m1"}}"#);
+        assert_eq!(
+            written(ToTwilio::Media("//8=".into())),
+            r#"{"event":"media","streamSid":"MZ1","media":{"payload":"//8="}}"#
+        );
+        assert_eq!(
+            written(ToTwilio::Mark("m1".into())),
+            r#"{"event":"mark","streamSid":"MZ1","mark":{"name":"m1"}}"#
+        );
         assert_eq!(written(ToTwilio::Clear), r#"{"event":"clear","streamSid":"MZ1"}"#);
     }
 }
