@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Business, CallSid, Destination, Intention, Pii, PlanId, Tool, Turn};
+use crate::domain::{Business, CallSid, Destination, Pii, PlanId, Tool, Turn};
 use crate::wire::model::{SessionConfig, ToolSpec};
 
 /// What a call knows when it begins: whose it is, who calls, what the plan allows, and what was said before.
@@ -26,6 +26,8 @@ pub struct Brief {
     pub longest: Duration,
     /// Whether it is recorded.
     pub recorded: bool,
+    /// When its task began, in milliseconds since 1970: the only date a call knows.
+    pub began_ms: i64,
     /// How it opens.
     pub opening: Opening,
 }
@@ -54,7 +56,25 @@ pub struct Greeting {
     /// The words.
     pub words: String,
     /// µ-law at 8,000 Hz.
+    #[serde(with = "as_base64")]
     pub audio: Bytes,
+}
+
+/// Audio in an event log is text, a third longer than its bytes and not four times as long.
+mod as_base64 {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use bytes::Bytes;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        STANDARD.decode(text).map(Bytes::from).map_err(serde::de::Error::custom)
+    }
 }
 
 /// Why a call begins in the middle.
@@ -84,11 +104,6 @@ impl Brief {
     /// The first words of the call.
     pub fn opening_words(&self) -> String {
         self.business.opening_words(self.recorded).into_owned()
-    }
-
-    /// What a caller meets when no model can answer.
-    pub fn fallback_intention(&self) -> Intention {
-        Intention::FallBack
     }
 }
 

@@ -11,11 +11,27 @@
 //! }
 //! ```
 
+mod barge_in;
 mod brief;
+mod closing;
+mod conversing;
+mod deadlines;
+mod effects;
+pub mod event_log;
+mod limits;
+mod listening;
+mod machine;
+mod opening;
+mod playout;
+mod recording;
+mod responding;
+mod tools;
+mod words;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::brief::{Brief, Greeting, Interruption, Opening};
+pub use self::machine::Call;
 use crate::domain::{DestinationId, Ending, Intention, Message, Pii, Turn, Usage};
 use crate::wire::model::{FromModel, ToModel};
 use crate::wire::twilio::media::{FromTwilio, ToTwilio};

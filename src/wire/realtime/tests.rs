@@ -36,19 +36,11 @@ const ECHO_MIXED: &str = r#"{"type":"session.updated","session":{"audio":{"input
 
 #[test]
 fn every_server_event_we_know_of_is_accepted() {
-    let mut unreadable = Vec::new();
     for line in SERVER_EVENTS.lines() {
-        if ServerEvent::parse(&Text::from(line)) == ServerEvent::Other("unreadable".into()) {
-            unreadable.push(line);
-        }
+        assert_ne!(ServerEvent::parse(&Text::from(line)), ServerEvent::Other("unreadable".into()), "{line}");
         asked().hear(&Text::from(line));
     }
     assert_eq!(SERVER_EVENTS.lines().count(), 226);
-    // Two lines are an event without a type and no event at all; a parser cannot make more of them.
-    for line in unreadable {
-        let value: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert!(value.get("type").is_none_or(|kind| !kind.is_string()), "{line}");
-    }
 }
 
 #[test]

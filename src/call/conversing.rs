@@ -1,0 +1,239 @@
+//! The flow of a conversation: what Twilio and the model say, in the order it is said.
+
+use super::limits::{BUSY_PAUSE, MAX_FAILED_ANSWERS, MODEL_ANSWERS, REDIAL_PAUSES_MS};
+use super::listening::Heard;
+use super::machine::Call;
+use super::playout::{Played, Source};
+use super::responding::Reason;
+use super::{Deadline, Effect, Note};
+use crate::audio::mulaw;
+use crate::call::effects::Purpose;
+use crate::domain::{Ending, Pii, Turn, Usage};
+use crate::wire::Text;
+use crate::wire::model::{FromModel, Refusal, RefusalClass, ResponseId, ResponseOutcome, ToModel};
+use crate::wire::twilio::media::FromTwilio;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+impl Call {
+    pub(super) fn on_caller(&mut self, words: FromTwilio) {
+        match words {
+            FromTwilio::Media { timestamp_ms, payload } => self.on_media(timestamp_ms, payload),
+            FromTwilio::Mark(name) => {
+                if !self.playout.on_mark(&name, self.now) {
+                    self.oddities.stale_marks += 1;
+                }
+            }
+            FromTwilio::Start(start) => self.on_arrival(&start),
+            FromTwilio::Dtmf(key) => self.listening.on_key(key, self.now),
+            FromTwilio::Stop => self.on_stream_over(Ending::CallerHungUp),
+            FromTwilio::Connected => {}
+            FromTwilio::Other(_) => self.oddities.unknown += 1,
+        }
+    }
+
+    fn on_media(&mut self, timestamp_ms: u64, payload: Text) {
+        if self.arrived_at.is_none() {
+            self.oddities.unknown += 1;
+            return;
+        }
+        match self.listening.on_media(timestamp_ms, payload, self.now) {
+            Ok(heard) => self.forward(heard),
+            Err(_) => {
+                self.oddities.bad_audio += 1;
+                return;
+            }
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.said(timestamp_ms, self.listening.last_frame());
+        }
+    }
+
+    /// Sends the caller's audio on.
+    pub(super) fn forward(&mut self, heard: Heard) {
+        self.oddities.dropped += heard.dropped;
+        if heard.padded_ms > 0 {
+            self.oddities.padded_ms += heard.padded_ms;
+            self.note(Note::Padded(u32::try_from(heard.padded_ms).unwrap_or(u32::MAX)));
+        }
+        for audio in heard.to_model {
+            self.say_to_model(ToModel::Audio(audio));
+        }
+    }
+
+    pub(super) fn on_keys(&mut self, keys: &str) {
+        self.still_there = 0;
+        self.note(Note::Keys(Pii::new(keys.to_owned())));
+        self.say_or_keep(ToModel::Note(Pii::new(format!(
+            "The caller pressed these keys on the telephone: {keys}"
+        ))));
+        self.responding.wish(Reason::Keys, None);
+    }
+
+    pub(super) fn on_model(&mut self, words: FromModel) {
+        match words {
+            FromModel::Audio { response, item, content_index, audio } => {
+                self.on_audio(Source::Model { response, item, content_index }, &audio);
+            }
+            FromModel::AudioDone { item, .. } => self.playout.complete(&item),
+            FromModel::Words { item, text } => self.words.add(&item, text.reveal()),
+            FromModel::AllWords { item, text } => self.words.set(&item, text.reveal()),
+            FromModel::Ready(format) => self.on_ready(format),
+            FromModel::ResponseStarted { response, tag } => {
+                self.tools.on_answer_begins();
+                self.responding.on_started(response, tag);
+            }
+            FromModel::ResponseDone { response, outcome, usage } => self.on_done(&response, &outcome, usage),
+            FromModel::SpeechStarted => self.on_speech_started(),
+            FromModel::SpeechStopped => {
+                self.caller_speaks = false;
+                self.note(Note::CallerStops);
+                self.deadlines.set(Deadline::ModelAnswers, self.now + MODEL_ANSWERS);
+            }
+            FromModel::CallerSaid(text) => {
+                let turn = self.words.caller_turn(&text, self.now);
+                if !turn.text.reveal().is_empty() {
+                    self.keep_turn(turn);
+                }
+            }
+            FromModel::ToolCall { response, call, name, arguments } => {
+                self.on_tool_call(response, call, &name, arguments.reveal());
+            }
+            FromModel::Refused(refusal) => self.on_refused(refusal),
+            FromModel::Other(_) => self.oddities.unknown += 1,
+        }
+    }
+
+    fn on_audio(&mut self, source: Source, audio: &Text) {
+        let Source::Model { response, item, .. } = &source else { return };
+        if self.responding.is_cut(response) {
+            self.oddities.late_audio += 1;
+            return;
+        }
+        let Ok(mut audio) = STANDARD.decode(audio.as_bytes()) else {
+            self.oddities.bad_audio += 1;
+            return;
+        };
+        if let Some(resampler) = &mut self.link.resampler {
+            let samples: Vec<i16> =
+                audio.as_chunks::<2>().0.iter().map(|sample| i16::from_le_bytes(*sample)).collect();
+            let mut slower = Vec::with_capacity(samples.len() / 3 + 1);
+            resampler.push(&samples, &mut slower);
+            audio = slower.into_iter().map(mulaw::encode).collect();
+        }
+        self.failed_answers = 0;
+        self.deadlines.clear(Deadline::ModelAnswers);
+        self.responding.on_audible(response);
+        self.take_greeting(item, &audio);
+        if !self.playout.push(&source, &audio) {
+            self.oddities.late_audio += 1;
+        }
+    }
+
+    fn on_done(&mut self, response: &ResponseId, outcome: &ResponseOutcome, usage: Option<Usage>) {
+        self.usage.add(&usage.unwrap_or_default());
+        let Some(done) = self.responding.on_done(response) else { return };
+        self.playout.complete_all();
+        self.deadlines.clear(Deadline::ModelAnswers);
+        if done.reason == Some(Reason::Opening) {
+            self.keep_greeting(*outcome == ResponseOutcome::Completed);
+        }
+        self.on_answer_over(&done);
+        match outcome {
+            ResponseOutcome::Completed | ResponseOutcome::Cancelled | ResponseOutcome::Incomplete(_) => {}
+            ResponseOutcome::Failed(code) => self.on_answer_failed(code.clone(), done.reason),
+        }
+    }
+
+    /// Asks again, a little later each time; what failed three times will not be mended by a fourth.
+    fn on_answer_failed(&mut self, code: String, reason: Option<Reason>) {
+        let hopeless = code.contains("quota") || code.contains("billing") || code.contains("credit");
+        self.note(Note::ModelRefused { code, fatal: hopeless });
+        self.failed_answers += 1;
+        if hopeless {
+            self.give_up(Ending::ModelRefused);
+        } else if self.failed_answers > MAX_FAILED_ANSWERS {
+            self.give_up(Ending::ModelLost);
+        } else {
+            let pause = REDIAL_PAUSES_MS.get(self.failed_answers as usize - 1).copied().unwrap_or(1_000);
+            self.responding.pause_until(self.now + std::time::Duration::from_millis(pause));
+            // What was asked for in words is asked for again; else the model decides what it wanted to say.
+            match reason {
+                Some(Reason::Opening) => self.wish_opening(),
+                Some(Reason::Farewell) => {}
+                Some(
+                    Reason::Tools | Reason::Keys | Reason::StillThere | Reason::LastMinute | Reason::Nudge,
+                )
+                | None => self.responding.wish(Reason::Nudge, None),
+            }
+        }
+    }
+
+    fn on_speech_started(&mut self) {
+        self.caller_speaks = true;
+        self.still_there = 0;
+        self.words.on_caller_began(self.now);
+        self.note(Note::CallerSpeaks);
+        self.responding.unwish(Reason::StillThere);
+        self.responding.unwish(Reason::Nudge);
+        self.deadlines.clear(Deadline::ModelAnswers);
+        self.barge_in();
+        self.stay_after_all();
+    }
+
+    fn on_refused(&mut self, refusal: Refusal) {
+        match refusal.class {
+            RefusalClass::Busy => {
+                self.responding.on_busy();
+                self.responding.pause_until(self.now + BUSY_PAUSE);
+            }
+            RefusalClass::Benign => self.oddities.refusals += 1,
+            RefusalClass::Configuration => {
+                self.oddities.refusals += 1;
+                self.note(Note::ModelRefused { code: refusal.code, fatal: false });
+            }
+            RefusalClass::Fatal => {
+                self.note(Note::ModelRefused { code: refusal.code, fatal: true });
+                self.give_up(Ending::ModelRefused);
+            }
+            RefusalClass::SessionOver => {
+                self.note(Note::ModelRefused { code: refusal.code, fatal: false });
+                self.on_model_lost();
+            }
+        }
+    }
+
+    /// The session is gone. Before it was ready another is dialled; afterwards the stream is closed, and whoever
+    /// Twilio asks next goes on with a new one.
+    pub(super) fn on_model_lost(&mut self) {
+        if self.phase.is_closing() {
+            return;
+        }
+        if self.phase.is_leaving() {
+            self.goodbye_is_all_there();
+        } else if self.link.is_ready() {
+            self.end_or_doom(Ending::ModelLost);
+        } else {
+            self.redial_later();
+        }
+    }
+
+    /// An item was heard to its end.
+    pub(super) fn on_played(&mut self, played: Played) {
+        let Played { source, heard_ms, made_ms, began_at, .. } = played;
+        let began = began_at.unwrap_or(self.now);
+        let turn = match source {
+            Source::Model { item, .. } => self.words.model_turn(&item, heard_ms, made_ms, began),
+            Source::Greeting => self.greeting_turn(heard_ms, made_ms, began),
+        };
+        if let Some(turn) = turn {
+            self.keep_turn(turn);
+        }
+    }
+
+    /// A turn is complete: it is told, and kept at once, so that another instance could go on from here.
+    pub(super) fn keep_turn(&mut self, turn: Turn) {
+        self.note(Note::Said(Box::new(turn.clone())));
+        self.ask_for(Effect::Checkpoint(Box::new(turn)), Purpose::Keep);
+    }
+}

@@ -1,0 +1,112 @@
+//! Every patience and every bound of a call, each with its reason.
+
+use std::time::Duration;
+
+/// How far ahead of its playing audio is sent to Twilio. Enough to ride out a stalled process or a lost packet's
+/// retransmission; little enough that what Twilio holds is soon played or cleared.
+pub(super) const PLAYOUT_LEAD: Duration = Duration::from_millis(400);
+
+/// How much audio goes into one message, with a mark behind it: 100 ms is ten messages a second, and the next mark
+/// bounds how wrong the heard position can be.
+pub(super) const CHUNK_FRAMES: usize = 5;
+
+/// With less than this ahead of the caller's ear, a shorter piece is sent rather than waiting for a whole chunk.
+pub(super) const LOW_WATER: Duration = Duration::from_millis(100);
+
+/// How much of one answer may wait for its turn: five minutes of speech, 2.4 MB. No answer on the telephone is as
+/// long, and Twilio itself would refuse more than ten.
+pub(super) const MAX_WAITING_BYTES: usize = 5 * 60 * 8_000;
+
+/// How much of the caller's audio is kept while the model is not ready. A caller who has spoken for longer than this
+/// without an answer has lost the thread anyway.
+pub(super) const MAX_EARLY: Duration = Duration::from_secs(3);
+
+/// From how long without a frame the caller's audio is padded: what OpenAI's own transport waits.
+pub(super) const STALL_AFTER: Duration = Duration::from_millis(750);
+
+/// How often a stall is padded again while it lasts: the model's endpointing needs silence that keeps flowing, and
+/// ten times a second is a tenth of a frame's cost.
+pub(super) const STALL_STEP: Duration = Duration::from_millis(100);
+
+/// Below half a frame, a difference of timestamps is jitter of the sender's clock and no gap.
+pub(super) const GAP_TOLERANCE_MS: u64 = 10;
+
+/// The longest gap that is padded: what is longer ends the call before.
+pub(super) const MAX_GAP_MS: u64 = 60_000;
+
+/// Twilio sends fifty frames a second for the whole call; a minute of nothing is a dead socket that nobody closed.
+pub(super) const STREAM_SILENCE: Duration = Duration::from_secs(60);
+
+/// How long a dialled model waits for its caller. Twilio needs about half a second; a caller who hung up while it
+/// rang never comes.
+pub(super) const CALLER_ARRIVAL: Duration = Duration::from_secs(15);
+
+/// How long the model may take from the first dial to a session. A caller in silence hangs up soon after.
+pub(super) const MODEL_READY: Duration = Duration::from_secs(10);
+
+/// Pauses between dials of one session, in milliseconds; the last repeats.
+pub(super) const REDIAL_PAUSES_MS: [u64; 3] = [250, 500, 1_000];
+
+/// How long the model may take to answer a caller, before it is nudged and again before it is given up: three times
+/// a slow answer.
+pub(super) const MODEL_ANSWERS: Duration = Duration::from_secs(8);
+
+/// How often a failed answer is asked for again, at [`REDIAL_PAUSES_MS`].
+pub(super) const MAX_FAILED_ANSWERS: u32 = 3;
+
+/// How long to wait with a question after the model said it was busy: its own answer shows itself within that.
+pub(super) const BUSY_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long a caller may say nothing before being asked.
+pub(super) const CALLER_SILENCE: Duration = Duration::from_secs(10);
+
+/// How often a silent caller is asked before the goodbye.
+pub(super) const MAX_STILL_THERE: u32 = 2;
+
+/// How long a tool may take before the model is told that it failed.
+pub(super) const TOOL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many tools may be under way at once; a model that wants more is out of its mind.
+pub(super) const MAX_TOOLS: usize = 16;
+
+/// How many tool calls of one call are remembered, so that none runs twice.
+pub(super) const MAX_TOOL_CALLS: usize = 256;
+
+/// How long a goodbye may take to begin.
+pub(super) const FAREWELL_BEGINS: Duration = Duration::from_secs(8);
+
+/// How long after its planned end a goodbye's last mark may come: a slow network's round trip, many times over.
+pub(super) const FAREWELL_SLACK: Duration = Duration::from_secs(2);
+
+/// How long Twilio may take to close the stream after it was told to end or move the call.
+pub(super) const STREAM_CLOSES: Duration = Duration::from_secs(3);
+
+/// How long a decision may take to be written down before it is carried out anyway.
+pub(super) const INTENTION_KEPT: Duration = Duration::from_secs(2);
+
+/// How long a hand-over waits for the end of a sentence.
+pub(super) const HAND_OVER: Duration = Duration::from_secs(5);
+
+/// A caller is told of the end so long before it.
+pub(super) const LAST_MINUTE: Duration = Duration::from_secs(60);
+
+/// Keys pressed within this pause are one entry; `#` ends an entry at once.
+pub(super) const KEYS_PAUSE: Duration = Duration::from_millis(1_500);
+
+/// The longest entry; longer ones are told in parts.
+pub(super) const MAX_KEYS: usize = 32;
+
+/// How many answers that were cut short are remembered, to drop what still comes of them.
+pub(super) const MAX_CUT: usize = 16;
+
+/// Texts of how many items are kept at once; a turn has one or two.
+pub(super) const MAX_TEXTS: usize = 32;
+
+/// The longest greeting that is kept for the next call: half a minute, 240 kB.
+pub(super) const MAX_GREETING_BYTES: usize = 30 * 8_000;
+
+/// How often loudness is told.
+pub(super) const LEVEL_EVERY: Duration = Duration::from_millis(500);
+
+/// What a take of the recording may still change: audio ahead of the caller's ear, plus a slow network.
+pub(super) const RECORDING_SETTLES: Duration = Duration::from_secs(2);

@@ -1,0 +1,188 @@
+//! How a call begins: the model is dialled ahead of the caller, the greeting is asked for or taken from a former
+//! call, and whoever is there first waits for the other.
+
+use super::effects::Purpose;
+use super::limits::{LAST_MINUTE, MAX_GREETING_BYTES, MODEL_READY, REDIAL_PAUSES_MS, STREAM_SILENCE};
+use super::machine::Call;
+use super::playout::Source;
+use super::responding::Reason;
+use super::{Deadline, Effect, Greeting, Interruption, Note, Opening, Outcome};
+use crate::audio::resample::Down24kTo8k;
+use crate::domain::{Ending, Moment, Speaker};
+use crate::wire::model::{AudioFormat, ItemId, ToModel};
+use crate::wire::twilio::media::Start;
+
+/// The line to the model.
+#[derive(Debug, Default)]
+pub(super) struct Link {
+    format: Option<AudioFormat>,
+    failed_dials: usize,
+    redial_at: Option<Moment>,
+    /// Turns PCM into what the caller's line carries.
+    pub(super) resampler: Option<Down24kTo8k>,
+    /// To be said as soon as there is somebody to say it to.
+    unsaid: Vec<ToModel>,
+    /// The greeting, as the model says it for the first time.
+    greeting: Vec<u8>,
+    greeting_item: Option<ItemId>,
+}
+
+impl Link {
+    pub(super) fn is_ready(&self) -> bool {
+        self.format.is_some()
+    }
+
+    pub(super) fn redial_at(&self) -> Option<Moment> {
+        self.redial_at
+    }
+}
+
+impl Call {
+    /// Opens a session with the model.
+    pub(super) fn dial(&mut self) {
+        self.deadlines.set_once(Deadline::ModelReady, self.now + MODEL_READY);
+        self.ask_for(Effect::DialModel, Purpose::Dial);
+    }
+
+    /// What became of a dial. Success is only told by a session that is ready.
+    pub(super) fn on_dialled(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Done => {}
+            Outcome::Failed => self.redial_later(),
+            Outcome::Refused => self.give_up(Ending::ModelRefused),
+        }
+    }
+
+    pub(super) fn redial_later(&mut self) {
+        let pauses = &REDIAL_PAUSES_MS;
+        let pause_ms = pauses.get(self.link.failed_dials).or(pauses.last()).copied().unwrap_or_default();
+        self.link.failed_dials += 1;
+        self.link.redial_at = Some(self.now + std::time::Duration::from_millis(pause_ms));
+    }
+
+    pub(super) fn redial_if_due(&mut self) {
+        if self.link.redial_at.is_some_and(|at| at <= self.now) && self.phase.doom().is_none() {
+            self.link.redial_at = None;
+            self.dial();
+        }
+    }
+
+    /// The session is set up: the model learns what was said, hears what the caller has said, and is asked to open.
+    pub(super) fn on_ready(&mut self, format: AudioFormat) {
+        self.link.format = Some(format);
+        self.link.resampler = (format == AudioFormat::Pcm16At24k).then(Down24kTo8k::default);
+        self.deadlines.clear(Deadline::ModelReady);
+        self.note(Note::ModelReady);
+        self.tell_history();
+        self.wish_opening();
+        for words in std::mem::take(&mut self.link.unsaid) {
+            self.say_to_model(words);
+        }
+        for audio in self.listening.on_ready(format) {
+            self.say_to_model(ToModel::Audio(audio));
+        }
+    }
+
+    /// Says something to the model now, or as soon as it is there.
+    pub(super) fn say_or_keep(&mut self, words: ToModel) {
+        if self.link.is_ready() { self.say_to_model(words) } else { self.link.unsaid.push(words) }
+    }
+
+    fn tell_history(&mut self) {
+        let Opening::Resume { history, .. } = &self.brief.opening else { return };
+        let said: Vec<ToModel> = history
+            .iter()
+            .filter(|turn| !turn.text.reveal().is_empty())
+            .map(|turn| ToModel::Said { by_model: turn.speaker == Speaker::Model, text: turn.text.clone() })
+            .collect();
+        said.into_iter().for_each(|words| self.say_to_model(words));
+    }
+
+    /// Asks the model for the first words of the call, unless they are there already.
+    pub(super) fn wish_opening(&mut self) {
+        let what = match &self.brief.opening {
+            Opening::GreetFrom(_) => return,
+            Opening::Greet => format!(
+                "Greet the caller now. Say exactly these words, and nothing else: \"{}\"",
+                self.brief.opening_words()
+            ),
+            Opening::Resume { why: Interruption::LineLost, .. } => {
+                "The line was lost for a moment and is back. \
+                Do not greet again. In one short sentence, go on where the conversation stopped."
+                    .to_owned()
+            }
+            Opening::Resume { why: Interruption::TransferFailed(label), .. } => format!(
+                "Nobody answered at {label}, and the caller is back with you. Do not greet again. \
+                 Say so in one short sentence and offer to help otherwise or to take a message."
+            ),
+        };
+        let instructions = self.in_character(&what);
+        self.responding.wish(Reason::Opening, Some(instructions));
+    }
+
+    /// Instructions of one answer replace those of the session: the model is told again who it is.
+    pub(super) fn in_character(&self, instructions: &str) -> String {
+        format!("{}\n\n{instructions}", self.brief.business.instructions)
+    }
+
+    /// The caller's stream is there.
+    pub(super) fn on_arrival(&mut self, start: &Start) {
+        if self.arrived_at.is_some() {
+            self.oddities.unknown += 1;
+            return;
+        }
+        self.arrived_at = Some(self.now);
+        self.deadlines.clear(Deadline::CallerArrives);
+        self.note(Note::CallerArrived);
+        if !start.media_format.is_mulaw_8k_mono() {
+            let format = &start.media_format;
+            let what =
+                format!("{} at {} Hz, {} channels", format.encoding, format.sample_rate, format.channels);
+            return self.end(Ending::StreamRefused(what));
+        }
+        if let Some(ending) = self.phase.doom() {
+            return self.end(ending);
+        }
+        self.phase.begin_talking();
+        self.playout.open();
+        self.deadlines.set(Deadline::StreamSilent, self.now + STREAM_SILENCE);
+        self.deadlines.set(Deadline::TooLong, self.now + self.brief.longest);
+        if self.brief.longest > LAST_MINUTE * 2 {
+            self.deadlines.set(Deadline::LastMinute, self.now + (self.brief.longest - LAST_MINUTE));
+        }
+        if let Opening::GreetFrom(greeting) = &self.brief.opening {
+            self.playout.push(&Source::Greeting, &greeting.audio);
+            self.playout.complete_all();
+        }
+    }
+
+    /// Keeps the greeting as the model says it.
+    pub(super) fn take_greeting(&mut self, item: &ItemId, audio: &[u8]) {
+        let opens = self.responding.active().is_some_and(|active| active.reason == Some(Reason::Opening));
+        if !opens || self.brief.opening != Opening::Greet {
+            return;
+        }
+        if self.link.greeting.len() + audio.len() <= MAX_GREETING_BYTES {
+            self.link.greeting.extend_from_slice(audio);
+            self.link.greeting_item = Some(item.clone());
+        }
+    }
+
+    /// A greeting that was said to its end, in the very words that were asked for, serves the next caller at once.
+    pub(super) fn keep_greeting(&mut self, completed: bool) {
+        let audio = std::mem::take(&mut self.link.greeting);
+        let Some(item) = self.link.greeting_item.take() else { return };
+        let words = self.brief.opening_words();
+        if completed && spoken_alike(self.words.of(&item), &words) {
+            self.ask_for(Effect::KeepGreeting(Greeting { words, audio: audio.into() }), Purpose::Keep);
+        }
+    }
+}
+
+/// Whether two sentences sound the same: letters and digits alone decide.
+fn spoken_alike(one: &str, other: &str) -> bool {
+    let letters = |text: &str| -> String {
+        text.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    letters(one) == letters(other)
+}
