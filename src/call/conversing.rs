@@ -73,7 +73,7 @@ impl Call {
     pub(super) fn on_model(&mut self, words: FromModel) {
         match words {
             FromModel::Audio { response, item, content_index, audio } => {
-                self.on_audio(Source::Model { response, item, content_index }, &audio);
+                self.on_audio(&Source::Model { response, item, content_index }, &audio);
             }
             FromModel::AudioDone { item, .. } => self.playout.complete(&item),
             FromModel::Words { item, text } => self.words.add(&item, text.reveal()),
@@ -104,8 +104,8 @@ impl Call {
         }
     }
 
-    fn on_audio(&mut self, source: Source, audio: &Text) {
-        let Source::Model { response, item, .. } = &source else { return };
+    fn on_audio(&mut self, source: &Source, audio: &Text) {
+        let Source::Model { response, item, .. } = source else { return };
         if self.responding.is_cut(response) {
             self.oddities.late_audio += 1;
             return;
@@ -125,7 +125,7 @@ impl Call {
         self.deadlines.clear(Deadline::ModelAnswers);
         self.responding.on_audible(response);
         self.take_greeting(item, &audio);
-        if !self.playout.push(&source, &audio) {
+        if !self.playout.push(source, &audio) {
             self.oddities.late_audio += 1;
         }
     }

@@ -119,7 +119,7 @@ impl Call {
             self.playout.wake_at(),
             self.listening.wake_at(),
             self.link.redial_at(),
-            self.responding.wake_at().filter(|_| self.link.is_ready()),
+            self.responding.wake_at().filter(|_| self.may_ask()),
         ];
         alarms.into_iter().flatten().min()
     }
@@ -213,13 +213,18 @@ impl Call {
     }
 
     fn ask_model(&mut self) {
-        if !self.link.is_ready() || self.phase.is_closing() {
+        if !self.may_ask() {
             return;
         }
         if let Some(ask) = self.responding.ask(self.now) {
             self.deadlines.set(Deadline::ModelAnswers, self.now + MODEL_ANSWERS);
             self.say_to_model(ask);
         }
+    }
+
+    /// Whether there is a model to ask, and somebody to hear the answer.
+    fn may_ask(&self) -> bool {
+        self.link.is_ready() && !self.phase.is_closing()
     }
 
     /// A caller's silence begins when nobody has anything left to say.

@@ -28,6 +28,9 @@ mod responding;
 mod tools;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::brief::{Brief, Greeting, Interruption, Opening};

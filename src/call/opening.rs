@@ -61,8 +61,7 @@ impl Call {
     }
 
     pub(super) fn redial_if_due(&mut self) {
-        if self.link.redial_at.is_some_and(|at| at <= self.now) && self.phase.doom().is_none() {
-            self.link.redial_at = None;
+        if self.link.redial_at.take_if(|at| *at <= self.now).is_some() && self.phase.doom().is_none() {
             self.dial();
         }
     }

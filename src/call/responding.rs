@@ -166,10 +166,8 @@ mod tests {
     const NOW: Moment = Moment::START;
 
     fn tag_of(ask: Option<ToModel>) -> Option<u32> {
-        match ask? {
-            ToModel::Respond { tag, .. } => Some(tag),
-            other => panic!("{other:?}"),
-        }
+        let ToModel::Respond { tag, .. } = ask? else { panic!("only answers are asked for") };
+        Some(tag)
     }
 
     #[test]

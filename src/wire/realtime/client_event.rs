@@ -84,7 +84,7 @@ pub(super) fn client_event(words: &ToModel, event_id: &str) -> Text {
             "item_id": item, "content_index": content_index, "audio_end_ms": heard_ms}),
         ToModel::Forget(item) => json!({"type": "conversation.item.delete", "item_id": item}),
         ToModel::ToolResult { call, output } => {
-            item(json!({"type": "function_call_output", "call_id": call, "output": output}))
+            item(&json!({"type": "function_call_output", "call_id": call, "output": output}))
         }
         ToModel::Said { by_model: true, text } => message("assistant", "output_text", text.reveal()),
         ToModel::Said { by_model: false, text } => message("user", "input_text", text.reveal()),
@@ -94,10 +94,10 @@ pub(super) fn client_event(words: &ToModel, event_id: &str) -> Text {
 }
 
 fn message(role: &str, kind: &str, text: &str) -> Value {
-    item(json!({"type": "message", "role": role, "content": [{"type": kind, "text": text}]}))
+    item(&json!({"type": "message", "role": role, "content": [{"type": kind, "text": text}]}))
 }
 
-fn item(item: Value) -> Value {
+fn item(item: &Value) -> Value {
     json!({"type": "conversation.item.create", "item": item})
 }
 
