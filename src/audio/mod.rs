@@ -1,3 +1,8 @@
 //! Sound as numbers: µ-law, loudness, resampling, WAV. Pure; 8 bytes of µ-law are one millisecond.
 
+pub mod meter;
 pub mod mulaw;
+pub mod resample;
+mod speech;
+mod telephone_rate;
+pub mod wav;

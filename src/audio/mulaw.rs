@@ -22,7 +22,7 @@ const BIAS: u16 = 0x84;
 const LOUDEST: u16 = 32_635;
 
 /// A byte's sample.
-const DECODED: [i16; 256] = decoded();
+pub(super) const DECODED: [i16; 256] = decoded();
 
 /// A magnitude's byte, by the magnitude without its two lowest bits: they never reach the byte.
 const ENCODED: [u8; 8_192] = encoded();
