@@ -204,4 +204,35 @@ mod tests {
         assert_eq!((found, timer.is_speech()), (vec![Edge::Began(40)], true));
         assert_eq!(timer.hear(&[mulaw::SILENCE; FRAME_BYTES], 2_000), Some(Edge::Ended(240)));
     }
+
+    #[test]
+    fn real_speech_is_timed_to_a_frame_or_two_on_a_clean_and_on_a_noisy_line() {
+        let lines = [
+            include_bytes!("../../fixtures/speech/ask_hours.wav").as_slice(),
+            include_bytes!("../../fixtures/speech/interrupt.wav"),
+            include_bytes!("../../fixtures/speech/thanks.wav"),
+        ];
+        for (line, noise) in lines.into_iter().flat_map(|line| [(line, 0), (line, 150)]) {
+            let speech = crate::audio::wav::read(line).unwrap().channel(0);
+            let mut seed = 1_u32;
+            let mut with_noise = |sample: i16| {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                mulaw::encode(sample.saturating_add((seed >> 16) as i16 % (noise + 1)))
+            };
+            let around = std::iter::repeat_n(0, 16_000);
+            let sound: Vec<u8> =
+                around.clone().chain(speech.iter().copied()).chain(around).map(&mut with_noise).collect();
+            let mut timer = SpeechTimer::default();
+            let frames = sound.chunks(FRAME_BYTES).zip((0..).step_by(20));
+            let found: Vec<Edge> = frames.filter_map(|(frame, at_ms)| timer.hear(frame, at_ms)).collect();
+            let [Edge::Began(began), .., Edge::Ended(ended)] = found[..] else { panic!("{found:?}") };
+            let true_end = 2_000 + speech.len() as u64 / 8;
+            println!(
+                "noise {noise}: began {began}, ended {} ms before the end",
+                true_end.saturating_sub(ended)
+            );
+            assert!((2_000..=2_100).contains(&began), "{found:?}");
+            assert!((true_end - 60..=true_end + 20).contains(&ended), "{found:?}, the end is at {true_end}");
+        }
+    }
 }
