@@ -6,8 +6,12 @@ use std::fmt;
 use url::Url;
 
 /// The public base of this deployment, `https://voice.example.com`: scheme, host, perhaps a port and a path prefix.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PublicUrl(Url);
+#[derive(Clone)]
+pub struct PublicUrl {
+    url: Url,
+    /// The host in the letters it was given in.
+    written: Box<str>,
+}
 
 /// The `wss://` URL Twilio opens for audio. It has no query, no fragment and no userinfo, by construction.
 #[derive(Clone, PartialEq, Eq)]
@@ -36,14 +40,14 @@ impl PublicUrl {
     /// Reads `https://host[:port][/prefix]`; plain `http` and `ws` are for this machine only. A bare host name is
     /// taken as https.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
-        let text = text.trim().trim_end_matches('/');
+        let text = text.trim();
         let with_scheme = match text.split_once("://") {
             Some(("wss", rest)) => format!("https://{rest}"),
             Some(("ws", rest)) => format!("http://{rest}"),
             Some(_) => text.to_owned(),
             None => format!("https://{text}"),
         };
-        let url = Url::parse(&with_scheme).map_err(|_| UrlError::NotAUrl)?;
+        let url = Url::parse(with_scheme.trim_end_matches('/')).map_err(|_| UrlError::NotAUrl)?;
         if url.host_str().is_none_or(str::is_empty) {
             return Err(UrlError::NotAUrl);
         }
@@ -54,10 +58,14 @@ impl PublicUrl {
             return Err(UrlError::Userinfo);
         }
         match url.scheme() {
-            "https" => Ok(Self(url)),
-            "http" if is_loopback(&url) => Ok(Self(url)),
-            other => Err(UrlError::Scheme(other.to_owned())),
+            "https" => {}
+            "http" if is_loopback(&url) => {}
+            other => return Err(UrlError::Scheme(other.to_owned())),
         }
+        let host = url.host_str().unwrap_or_default();
+        let written = with_scheme.split_once("://").and_then(|(_, rest)| rest.get(..host.len()));
+        let written = written.filter(|written| written.eq_ignore_ascii_case(host)).unwrap_or(host).into();
+        Ok(Self { url, written })
     }
 
     /// The URL of one of our routes, `path` beginning with `/`.
@@ -67,7 +75,7 @@ impl PublicUrl {
 
     /// The URL of the media socket on this host: `wss`, or `ws` on this machine.
     pub fn stream(&self, path: &str) -> StreamUrl {
-        let mut url = self.0.clone();
+        let mut url = self.url.clone();
         let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
         let prefix = url.path().trim_end_matches('/').to_owned();
         url.set_path(&format!("{prefix}{path}"));
@@ -79,21 +87,51 @@ impl PublicUrl {
 
     /// The text, without a trailing slash.
     pub fn as_str(&self) -> &str {
-        self.0.as_str().trim_end_matches('/')
+        self.url.as_str().trim_end_matches('/')
     }
 
     /// The host, without a port.
     pub fn host(&self) -> &str {
-        self.0.host_str().unwrap_or_default()
+        self.url.host_str().unwrap_or_default()
+    }
+
+    /// The host as it was written: `Voice.Example.com`, where [`PublicUrl::host`] is in lower case.
+    pub fn host_as_written(&self) -> &str {
+        &self.written
     }
 
     /// Whether only this machine can reach it.
     pub fn is_loopback(&self) -> bool {
-        is_loopback(&self.0)
+        is_loopback(&self.url)
     }
 }
 
+impl PartialEq for PublicUrl {
+    /// Hosts are the same in every case.
+    fn eq(&self, other: &Self) -> bool {
+        self.url == other.url
+    }
+}
+
+impl Eq for PublicUrl {}
+
 impl StreamUrl {
+    /// Reads a `wss` URL, or `ws` on this machine. One with a query or a fragment is refused, not shortened.
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
+        let url = Url::parse(text).map_err(|_| UrlError::NotAUrl)?;
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(UrlError::Query);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(UrlError::Userinfo);
+        }
+        match url.scheme() {
+            "wss" => Ok(Self(url)),
+            "ws" if is_loopback(&url) => Ok(Self(url)),
+            other => Err(UrlError::Scheme(other.to_owned())),
+        }
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
@@ -169,5 +207,23 @@ mod tests {
         assert_eq!(PublicUrl::parse(""), Err(UrlError::NotAUrl));
         assert_eq!(PublicUrl::parse("https://"), Err(UrlError::NotAUrl));
         assert_eq!(PublicUrl::parse("ftp://x"), Err(UrlError::Scheme("ftp".into())));
+    }
+
+    #[test]
+    fn the_host_keeps_its_letters_beside_the_url() {
+        let base = PublicUrl::parse("Voice.Example.com:8443/x").unwrap();
+        assert_eq!((base.host_as_written(), base.host()), ("Voice.Example.com", "voice.example.com"));
+        assert_eq!(base, PublicUrl::parse("https://voice.example.com:8443/x").unwrap());
+    }
+
+    #[test]
+    fn a_stream_url_is_read_strictly() {
+        let url = "wss://voice.example.com/twilio-media";
+        assert_eq!(StreamUrl::parse(url).unwrap().as_str(), url);
+        assert!(StreamUrl::parse("ws://127.0.0.1:8080/m").is_ok());
+        assert_eq!(StreamUrl::parse("ws://example.com/m"), Err(UrlError::Scheme("ws".into())));
+        assert_eq!(StreamUrl::parse("https://example.com/m"), Err(UrlError::Scheme("https".into())));
+        assert_eq!(StreamUrl::parse("wss://example.com/m?callSid=1"), Err(UrlError::Query));
+        assert_eq!(StreamUrl::parse("/m"), Err(UrlError::NotAUrl));
     }
 }
