@@ -3,6 +3,7 @@
 //! Source: Twilio, "TwiML for Programmable Voice". Only the verbs this house uses.
 
 mod read;
+mod tree;
 mod write;
 
 pub use read::{ReadTwiml, TwimlError, read};
@@ -47,7 +48,7 @@ pub enum Verb {
         number: PhoneNumber,
         /// How long to let it ring, in seconds.
         timeout_s: u32,
-        /// Whom to tell the outcome, and ask what is next.
+        /// Whom to tell the outcome, and ask what is next. Empty in a document that names nobody.
         action: String,
     },
     /// Ask another URL what is next, with `POST`.
@@ -62,11 +63,13 @@ pub enum Verb {
 /// A media stream to open.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConnectStream {
-    /// Whom to ask what is next when it has ended, with `POST`.
+    /// Whom to ask what is next when it has ended, with `POST`. Empty in a document that names nobody: the next verb
+    /// follows.
     pub action: String,
     /// Where it is opened.
     pub stream: StreamUrl,
-    /// Who is told how it goes; the only word about a stream that never reached us.
+    /// Who is told how it goes; the only word about a stream that never reached us. Empty in a document that names
+    /// nobody.
     pub status_callback: String,
     /// What comes back in the stream's `start`, in this order. See [`fitting`] for those that are too long.
     pub parameters: Vec<(String, String)>,

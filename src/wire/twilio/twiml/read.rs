@@ -1,15 +1,8 @@
 //! Reading TwiML as Twilio reads it: strictly, and naming what it would complain of.
 
-use quick_xml::escape::resolve_predefined_entity;
-use quick_xml::events::{BytesRef, BytesStart, Event};
-use quick_xml::{Reader, XmlVersion};
-
-use super::write::is_legal;
+use super::tree::{Node, tree};
 use super::{ConnectStream, LONGEST_DOCUMENT, MOST_PARAMETERS, PARAMETER_LIMIT, Twiml, Verb};
 use crate::domain::{PhoneNumber, PhoneNumberError, StreamUrl, UrlError};
-
-/// One deeper than the deepest document of ours: `<Response><Connect><Stream><Parameter>`.
-const DEEPEST: usize = 5;
 
 /// For how long `<Dial>` rings when it does not say, in seconds.
 const DIAL_TIMEOUT_S: u32 = 30;
@@ -76,10 +69,14 @@ pub enum TwimlError {
     #[error("<{0}> has text between its elements (12200)")]
     Text(String),
     /// A stream that Twilio cannot open.
-    #[error("the url of <Stream> must be wss:// (ws:// on this machine only), absolute, without a fragment (31922): {0}")]
+    #[error(
+        "the url of <Stream> must be wss:// (ws:// on this machine only), absolute, without a fragment (31922): {0}"
+    )]
     Url(UrlError),
     /// Too many parameters, or one that is too long.
-    #[error("<Parameter> {0:?}: name and value must be shorter than 500 characters together, 99 of them at most")]
+    #[error(
+        "<Parameter> {0:?}: name and value must be shorter than 500 characters together, 99 of them at most"
+    )]
     Parameter(String),
     /// A number that cannot be rung.
     #[error("<Dial> cannot ring it: {0} (13223)")]
@@ -104,77 +101,6 @@ pub fn read(xml: &str) -> Result<ReadTwiml, TwimlError> {
     root.done()?;
     let verbs = children.into_iter().map(|node| verb(node, &mut had_query)).collect::<Result<_, _>>()?;
     Ok(ReadTwiml { twiml: Twiml(verbs), had_query })
-}
-
-/// An element, and what has not been taken out of it yet.
-#[derive(Default)]
-struct Node {
-    name: String,
-    attributes: Vec<(String, String)>,
-    children: Vec<Self>,
-    text: String,
-}
-
-impl Node {
-    /// An attribute's value, if it has one.
-    fn take(&mut self, name: &str) -> Option<String> {
-        let at = self.attributes.iter().position(|(other, _)| other == name)?;
-        Some(self.attributes.remove(at).1)
-    }
-
-    fn need(&mut self, name: &'static str) -> Result<String, TwimlError> {
-        self.take(name).ok_or_else(|| TwimlError::Missing { what: name, element: self.name.clone() })
-    }
-
-    fn number(&mut self, name: &'static str) -> Result<Option<u32>, TwimlError> {
-        let Some(value) = self.take(name) else { return Ok(None) };
-        match value.parse() {
-            Ok(number) => Ok(Some(number)),
-            Err(_) => Err(self.bad_value(name, value)),
-        }
-    }
-
-    /// An attribute that may only say what it says when it is not there.
-    fn only(&mut self, name: &'static str, default: &str) -> Result<(), TwimlError> {
-        match self.take(name) {
-            Some(value) if value != default => Err(self.bad_value(name, value)),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    fn bad_value(&self, name: &'static str, value: String) -> TwimlError {
-        TwimlError::Value { name, value, element: self.name.clone() }
-    }
-
-    /// Attributes that Twilio knows and that change nothing we look at.
-    fn pass_over(&mut self, names: &[&str]) {
-        self.attributes.retain(|(name, _)| !names.contains(&name.as_str()));
-    }
-
-    fn no_text(&mut self) -> Result<(), TwimlError> {
-        let text = std::mem::take(&mut self.text);
-        if text.trim().is_empty() { Ok(()) } else { Err(TwimlError::Text(self.name.clone())) }
-    }
-
-    /// Its only child, which must have that name.
-    fn only_child(&mut self, name: &'static str) -> Result<Self, TwimlError> {
-        self.no_text()?;
-        let is_it = |child: &Self| child.name == name;
-        let at = self.children.iter().position(is_it);
-        let at = at.ok_or_else(|| TwimlError::Missing { what: name, element: self.name.clone() })?;
-        Ok(self.children.remove(at))
-    }
-
-    /// Complains of what was not taken.
-    fn done(self) -> Result<(), TwimlError> {
-        if let Some(child) = self.children.into_iter().next() {
-            return Err(TwimlError::Element { name: child.name, inside: self.name });
-        }
-        match self.attributes.into_iter().next() {
-            Some((name, _)) => Err(TwimlError::Attribute { name, element: self.name }),
-            None => Ok(()),
-        }
-    }
 }
 
 fn verb(mut node: Node, had_query: &mut bool) -> Result<Verb, TwimlError> {
@@ -255,75 +181,6 @@ fn dial(node: &mut Node) -> Result<Verb, TwimlError> {
     };
     let number = PhoneNumber::parse(&number).map_err(TwimlError::Number)?;
     Ok(Verb::Dial { caller_id, number, timeout_s, action })
-}
-
-fn tree(xml: &str) -> Result<Node, TwimlError> {
-    let mut reader = Reader::from_str(xml);
-    let mut open: Vec<Node> = Vec::new();
-    let mut root = None;
-    loop {
-        let event = reader.read_event().map_err(not_xml)?;
-        let closed = match event {
-            Event::Start(start) => {
-                open.push(node(&start)?);
-                if open.len() > DEEPEST {
-                    return Err(not_xml("it is nested too deeply"));
-                }
-                None
-            }
-            Event::Empty(start) => Some(node(&start)?),
-            Event::End(_) => open.pop(),
-            Event::Text(text) => text_into(open.last_mut(), &text.xml10_content()).map(|()| None)?,
-            Event::CData(text) => text_into(open.last_mut(), &text.xml10_content()).map(|()| None)?,
-            Event::GeneralRef(name) => text_into(open.last_mut(), &resolved(&name)?).map(|()| None)?,
-            Event::DocType(_) => return Err(not_xml("a document type is not read")),
-            Event::Decl(_) | Event::Comment(_) | Event::PI(_) => None,
-            Event::Eof => break,
-        };
-        match (closed, open.last_mut()) {
-            (Some(child), Some(parent)) => parent.children.push(child),
-            (Some(_), None) if root.is_some() => return Err(not_xml("it has two roots")),
-            (Some(child), None) => root = Some(child),
-            (None, _) => {}
-        }
-    }
-    if open.is_empty() { root.ok_or_else(|| not_xml("it has no root")) } else { Err(not_xml("it ends too early")) }
-}
-
-fn node(start: &BytesStart<'_>) -> Result<Node, TwimlError> {
-    let mut node = Node { name: start.name().0.to_owned(), ..Node::default() };
-    for attribute in start.attributes() {
-        let attribute = attribute.map_err(not_xml)?;
-        let value = attribute.normalized_value(XmlVersion::Explicit1_0).map_err(not_xml)?;
-        node.attributes.push((attribute.key.0.to_owned(), legal(&value)?.to_owned()));
-    }
-    Ok(node)
-}
-
-fn text_into(node: Option<&mut Node>, text: &str) -> Result<(), TwimlError> {
-    let text = legal(text)?;
-    match node {
-        Some(node) => node.text.push_str(text),
-        None if text.trim().is_empty() => {}
-        None => return Err(not_xml("there is text outside its root")),
-    }
-    Ok(())
-}
-
-fn resolved(name: &BytesRef<'_>) -> Result<String, TwimlError> {
-    if let Some(letter) = name.resolve_char_ref().map_err(not_xml)? {
-        return Ok(letter.to_string());
-    }
-    let known = resolve_predefined_entity(&name.xml10_content()).map(str::to_owned);
-    known.ok_or_else(|| not_xml("an entity has no meaning"))
-}
-
-fn legal(text: &str) -> Result<&str, TwimlError> {
-    if text.chars().all(is_legal) { Ok(text) } else { Err(not_xml("it holds a control character")) }
-}
-
-fn not_xml(why: impl ToString) -> TwimlError {
-    TwimlError::Xml(why.to_string())
 }
 
 #[cfg(test)]
@@ -443,7 +300,10 @@ mod tests {
         assert_eq!(read(" <Response/>"), Err(TwimlError::Start));
         assert_eq!(read("<html/>"), Err(TwimlError::Root("html".into())));
         assert_eq!(read("<response/>"), Err(TwimlError::Root("response".into())));
-        assert_eq!(read(&format!("<Response>{}</Response>", " ".repeat(65_536))), Err(TwimlError::TooLong(65_557)));
+        assert_eq!(
+            read(&format!("<Response>{}</Response>", " ".repeat(65_536))),
+            Err(TwimlError::TooLong(65_557))
+        );
         for bad in ["<Response>", "<Response/><Response/>", "<Response/>x", "<!DOCTYPE a><Response/>", "<>"] {
             assert!(matches!(read(bad), Err(TwimlError::Xml(_))), "{bad}");
         }
@@ -459,7 +319,8 @@ mod tests {
         let Verb::Connect(connect) = read(&twiml.to_xml()).unwrap().twiml.0.remove(0) else { panic!() };
         assert!(connect.parameters[0].1.ends_with("é…"));
         let long = format!("<Parameter name=\"a\" value=\"{}\"/>", "x".repeat(499));
-        let xml = format!("<Response><Connect><Stream url=\"wss://h/m\">{long}</Stream></Connect></Response>");
+        let xml =
+            format!("<Response><Connect><Stream url=\"wss://h/m\">{long}</Stream></Connect></Response>");
         assert_eq!(read(&xml), Err(TwimlError::Parameter("a".into())));
     }
 
