@@ -221,7 +221,7 @@ const fn fits(taps: &[i16]) -> bool {
         }
         tap += 1;
     }
-    taps.len() % PIECE == 0
+    taps.len().is_multiple_of(PIECE)
 }
 
 const _: () = assert!(fits(&FILTER) && fits(&PHASES[0]) && fits(&PHASES[1]) && fits(&PHASES[2]));
