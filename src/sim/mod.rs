@@ -8,6 +8,7 @@ mod caller;
 mod dice;
 mod frame;
 mod line;
+pub mod model;
 mod playout;
 pub mod tone;
 
