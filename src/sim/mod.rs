@@ -11,6 +11,7 @@ mod line;
 pub mod model;
 mod playout;
 pub mod tone;
+pub mod world;
 
 pub use caller::{Act, Caller, Deed, Step, StepDone, When};
 pub use dice::Dice;

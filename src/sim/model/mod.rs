@@ -147,12 +147,12 @@ impl ModelService {
     pub fn wake(&mut self, now: Moment) {
         while !self.over {
             let next = [self.later_at(), self.running_at()].into_iter().flatten().min();
-            if self.busy_until <= now && next.is_none_or(|next| self.busy_until < next) {
-                if let Some(frame) = self.inbox.pop_front() {
-                    let at = self.busy_until;
-                    self.on_frame(&frame, at.max(self.began));
-                    continue;
-                }
+            if self.busy_until <= now
+                && next.is_none_or(|next| self.busy_until < next)
+                && let Some(frame) = self.inbox.pop_front()
+            {
+                self.on_frame(&frame, self.busy_until);
+                continue;
             }
             match next {
                 Some(at) if at <= now => self.one_step(at),

@@ -325,8 +325,8 @@ fn fits(value: &Value, shape: &Shape, path: &str) -> Result<(), Complaint> {
         Typed(kinds) => return typed(value, kinds, path),
         Object(fields) => return object(value, fields, path),
         List(shape) if value.is_array() => {
-            let items = value.as_array().into_iter().flatten().enumerate();
-            return items.map(|(n, item)| fits(item, shape, &format!("{path}[{n}]"))).collect();
+            let mut items = value.as_array().into_iter().flatten().enumerate();
+            return items.try_for_each(|(n, item)| fits(item, shape, &format!("{path}[{n}]")));
         }
         Word(words) if value.is_string() => {
             let word = value.as_str().unwrap_or_default();

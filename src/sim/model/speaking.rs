@@ -121,11 +121,11 @@ impl ModelService {
             Step::Tool { name, arguments } => self.call_tool(&name, &arguments),
             Step::Text(words) => self.say_text(&words),
             Step::Finish => match self.failure() {
-                None => self.finish("completed", Value::Null, now),
+                None => self.finish("completed", &Value::Null, now),
                 Some(code) => {
                     let error =
                         json!({"type": "server_error", "code": code, "message": "The answer failed."});
-                    self.finish("failed", json!({"type": "failed", "error": error}), now);
+                    self.finish("failed", &json!({"type": "failed", "error": error}), now);
                 }
             },
         }
@@ -136,13 +136,12 @@ impl ModelService {
         if self.running.as_ref().is_some_and(|running| running.speaking.is_some()) {
             self.end_item("incomplete");
         }
-        self.finish("cancelled", json!({"type": "cancelled", "reason": reason}), now);
+        self.finish("cancelled", &json!({"type": "cancelled", "reason": reason}), now);
     }
 
     fn failure(&self) -> Option<String> {
-        self.script.faults.iter().find_map(|fault| match fault {
-            ModelFault::FailAnswers(code) => Some(code.clone()),
-            _ => None,
+        self.script.faults.iter().find_map(|fault| {
+            if let ModelFault::FailAnswers(code) = fault { Some(code.clone()) } else { None }
         })
     }
 
@@ -385,10 +384,10 @@ impl ModelService {
         );
     }
 
-    fn finish(&mut self, status: &str, details: Value, now: Moment) {
+    fn finish(&mut self, status: &str, details: &Value, now: Moment) {
         let Some(running) = self.running.take() else { return };
         let usage = self.usage(running.output_tokens);
-        let response = self.shown(&running, status, &details, &usage);
+        let response = self.shown(&running, status, details, &usage);
         self.say("response.done", json!({"response": response}));
         self.put_off(now + RATE_LIMITS_AFTER, Later::RateLimits);
         if std::mem::take(&mut self.owes_answer) {

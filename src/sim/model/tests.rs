@@ -67,7 +67,7 @@ impl Client {
     fn events(&self) -> Vec<(u64, Value)> {
         let texts = self.told.iter().filter_map(|(at, frame)| match frame {
             Frame::Text(text) => Some((*at, serde_json::from_str(text).unwrap())),
-            _ => None,
+            Frame::Binary(_) | Frame::Close { .. } | Frame::Reset => None,
         });
         texts.collect()
     }
