@@ -1,0 +1,96 @@
+//! What every store must do, as functions that return when it does and panic when it does not.
+//!
+//! Each makes its own names, different in every run, so they can be asked of a store that is in use.
+
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a store that does not conform is told so by a panic")]
+
+pub mod directory;
+pub mod ledger;
+
+use uuid::Uuid;
+
+use super::{Directory, Ledger};
+use crate::domain::{
+    AccountSid, Business, BusinessId, BusinessImport, CallRecord, CallSid, Destination, DestinationId, Fallback,
+    InstanceId, PhoneNumber, Pii, Plan, PlanId, Tool, TurnDetection, Usage, Voice,
+};
+
+/// How many ask at once in a race: as many as one call could ever meet, and then some.
+const RACERS: usize = 50;
+
+/// All that is asked of a store.
+pub async fn all(directory: &dyn Directory, ledger: &dyn Ledger) {
+    directory::all(directory).await;
+    ledger::all(ledger).await;
+}
+
+/// An import of one business with every field set, its plan, and a line; none of them known to anybody.
+pub fn one_business() -> BusinessImport {
+    let name = fresh();
+    let id = |text: String| DestinationId::parse(&text).expect("legal");
+    let plan = Plan {
+        id: PlanId::parse(&format!("plan-{name}")).expect("legal"),
+        concurrent_calls: 10,
+        minutes_per_month: 2_000,
+        minutes_per_call: 30,
+        model: Some("gpt-realtime".to_owned()),
+        recording: true,
+    };
+    let business = Business {
+        id: BusinessId::parse(&format!("business-{name}")).expect("legal"),
+        name: "Luna Dental".to_owned(),
+        plan: plan.id.clone(),
+        lines: vec![fresh_line()],
+        greeting: "Thanks for calling Luna Dental. How can I help?".to_owned(),
+        instructions: "You are the receptionist of Luna Dental — \"be kind\", 日本語 🦷.\nClosed on Sundays.".to_owned(),
+        voice: Voice::new("cedar"),
+        language: "en".to_owned(),
+        turn_detection: TurnDetection::ServerVad { threshold: 0.7, prefix_padding_ms: 300, silence_duration_ms: 700 },
+        reasoning_effort: Some("low".to_owned()),
+        destinations: vec![Destination {
+            id: id("front-office".to_owned()),
+            label: "the front office".to_owned(),
+            number: PhoneNumber::parse("+15550001111").expect("legal"),
+        }],
+        fallback: Some(Fallback::Transfer(id("front-office".to_owned()))),
+        tools: vec![Tool::EndCall, Tool::TransferCall, Tool::TakeMessage],
+        recording: true,
+        recording_announcement: Some("We record.".to_owned()),
+    };
+    BusinessImport { plans: vec![plan], businesses: vec![business] }
+}
+
+/// A call nobody knows, as it stands when its webhook is answered.
+pub fn one_call() -> CallRecord {
+    CallRecord {
+        call: CallSid::parse(&format!("CA{}", Uuid::new_v4().simple())).expect("legal"),
+        account: AccountSid::parse("AC00000000000000000000000000000001").expect("legal"),
+        business: BusinessId::parse("business-1").expect("legal"),
+        plan: PlanId::parse("premium").expect("legal"),
+        from: Pii::new("sip:häns@example.com".to_owned()),
+        to: Pii::new("+15551234567".to_owned()),
+        started_ms: 1_790_000_000_000,
+        answered_ms: None,
+        ended_ms: None,
+        ending: None,
+        intention: None,
+        attempts: 0,
+        instance: instance("webhook"),
+        usage: Usage::default(),
+    }
+}
+
+fn instance(name: &str) -> InstanceId {
+    InstanceId::parse(name).expect("legal")
+}
+
+/// A name nobody has.
+fn fresh() -> String {
+    Uuid::new_v4().simple().to_string().chars().take(16).collect()
+}
+
+/// A line nobody has: twelve digits under a country code that was given back.
+fn fresh_line() -> PhoneNumber {
+    let number = Uuid::new_v4().as_u128() % 1_000_000_000_000;
+    PhoneNumber::parse(&format!("+210{number:012}")).expect("legal")
+}

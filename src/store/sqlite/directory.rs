@@ -1,0 +1,149 @@
+//! Businesses, lines and plans in SQLite.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use sqlx::{Sqlite as Database, Transaction};
+
+use super::{Sqlite, failed};
+use crate::domain::{Business, BusinessId, BusinessImport, PhoneNumber, Plan, PlanId};
+use crate::store::document;
+use crate::store::{Directory, StoreError};
+
+#[async_trait]
+impl Directory for Sqlite {
+    async fn business(&self, id: &BusinessId) -> Result<Option<Business>, StoreError> {
+        let found: Option<String> = sqlx::query_scalar("select document from businesses where id = ?")
+            .bind(id.as_str())
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(failed("look up a business"))?;
+        found.map(|text| document::read(&text, || business_path(id.as_str()))).transpose()
+    }
+
+    async fn business_by_line(&self, line: &PhoneNumber) -> Result<Option<Business>, StoreError> {
+        let found: Option<(String, String)> = sqlx::query_as(
+            "select b.id, b.document from lines l join businesses b on b.id = l.business where l.line = ?",
+        )
+        .bind(line.as_str())
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(failed("look up a business by its line"))?;
+        found.map(|(id, text)| document::read(&text, || business_path(&id))).transpose()
+    }
+
+    async fn plan(&self, id: &PlanId) -> Result<Option<Plan>, StoreError> {
+        let found: Option<String> = sqlx::query_scalar("select document from plans where id = ?")
+            .bind(id.as_str())
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(failed("look up a plan"))?;
+        found.map(|text| document::read(&text, || plan_path(id.as_str()))).transpose()
+    }
+
+    async fn businesses(&self) -> Result<Vec<Business>, StoreError> {
+        let rows: Vec<(String, String)> = sqlx::query_as("select id, document from businesses order by id")
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed("list the businesses"))?;
+        rows.iter().map(|(id, text)| document::read(text, || business_path(id))).collect()
+    }
+
+    async fn plans(&self) -> Result<Vec<Plan>, StoreError> {
+        let rows: Vec<(String, String)> = sqlx::query_as("select id, document from plans order by id")
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed("list the plans"))?;
+        rows.iter().map(|(id, text)| document::read(text, || plan_path(id))).collect()
+    }
+
+    async fn import(&self, import: &BusinessImport) -> Result<(), StoreError> {
+        let businesses: BTreeMap<_, _> = import.businesses.iter().map(|one| (&one.id, one)).collect();
+        let mut change = self.change(IMPORT).await?;
+        for plan in &import.plans {
+            put_plan(&mut change, plan).await?;
+        }
+        // Every business of the import gives up its lines before one takes any, so that they can be exchanged.
+        for business in businesses.values() {
+            put_business(&mut change, business).await?;
+        }
+        for business in businesses.values() {
+            for line in &business.lines {
+                put_line(&mut change, business, line).await?;
+            }
+        }
+        change.commit().await.map_err(failed(IMPORT))
+    }
+}
+
+const IMPORT: &str = "import businesses and plans";
+
+async fn put_plan(change: &mut Transaction<'static, Database>, plan: &Plan) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into plans (id, document) values (?, ?)
+         on conflict (id) do update set document = excluded.document",
+    )
+    .bind(plan.id.as_str())
+    .bind(document::write(plan, IMPORT)?)
+    .execute(&mut **change)
+    .await
+    .map_err(failed(IMPORT))?;
+    Ok(())
+}
+
+async fn put_business(change: &mut Transaction<'static, Database>, business: &Business) -> Result<(), StoreError> {
+    let plan: Option<i64> = sqlx::query_scalar("select 1 from plans where id = ?")
+        .bind(business.plan.as_str())
+        .fetch_optional(&mut **change)
+        .await
+        .map_err(failed(IMPORT))?;
+    if plan.is_none() {
+        return Err(StoreError::UnknownPlan { business: business.id.clone(), plan: business.plan.clone() });
+    }
+    sqlx::query(
+        "insert into businesses (id, plan, document) values (?, ?, ?)
+         on conflict (id) do update set plan = excluded.plan, document = excluded.document",
+    )
+    .bind(business.id.as_str())
+    .bind(business.plan.as_str())
+    .bind(document::write(business, IMPORT)?)
+    .execute(&mut **change)
+    .await
+    .map_err(failed(IMPORT))?;
+    sqlx::query("delete from lines where business = ?")
+        .bind(business.id.as_str())
+        .execute(&mut **change)
+        .await
+        .map_err(failed(IMPORT))?;
+    Ok(())
+}
+
+async fn put_line(
+    change: &mut Transaction<'static, Database>,
+    business: &Business,
+    line: &PhoneNumber,
+) -> Result<(), StoreError> {
+    // The update changes nothing; it is there because `returning` says nothing about a row that was left alone.
+    let owner: String = sqlx::query_scalar(
+        "insert into lines (line, business) values (?, ?)
+         on conflict (line) do update set business = lines.business returning business",
+    )
+    .bind(line.as_str())
+    .bind(business.id.as_str())
+    .fetch_one(&mut **change)
+    .await
+    .map_err(failed(IMPORT))?;
+    if owner == business.id.as_str() {
+        return Ok(());
+    }
+    let owner = BusinessId::parse(&owner).map_err(|source| StoreError::Failed { doing: IMPORT, source: source.into() })?;
+    Err(StoreError::LineTaken { line: line.clone(), owner, claimant: business.id.clone() })
+}
+
+fn business_path(id: &str) -> String {
+    format!("businesses/{id}")
+}
+
+fn plan_path(id: &str) -> String {
+    format!("plans/{id}")
+}
