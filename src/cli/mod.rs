@@ -1,2 +1,4 @@
 //! One file a command.
+
+pub mod business;
 pub mod replay;

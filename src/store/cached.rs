@@ -20,6 +20,10 @@ use crate::domain::{Business, BusinessId, BusinessImport, PhoneNumber, Plan, Pla
 /// hear it, and one lookup serves all calls a business gets meanwhile.
 const FRESH_FOR: Duration = Duration::from_secs(4);
 
+/// What ten thousand businesses of a few KB need is written in a few milliseconds; a disk that takes longer is not worth
+/// the caller's time. Only one lookup a minute waits at all.
+const WRITE_PATIENCE: Duration = Duration::from_millis(250);
+
 /// The caller hears ringing meanwhile, and Twilio gives a webhook 15 s in all; after a second an old answer is better
 /// than a later one.
 const LOOKUP_PATIENCE: Duration = Duration::from_secs(1);
@@ -41,28 +45,36 @@ const FRESH_ENTRIES: u64 = 2_000;
 ///   ([`last_known`]); there is no task behind.
 pub struct CachedDirectory {
     inner: Arc<dyn Directory>,
-    patience: Duration,
+    lookup_patience: Duration,
     businesses: Cache<BusinessId, Arc<Business>>,
     lines: Cache<PhoneNumber, Arc<Business>>,
     plans: Cache<PlanId, Arc<Plan>>,
     last_known: LastKnown,
 }
 
+/// How long things last and are waited for.
+struct Limits {
+    fresh_for: Duration,
+    lookup: Duration,
+    write: Duration,
+}
+
 impl CachedDirectory {
     /// Over `inner`, with what is last known good in the file `last_known`, if given. Reads the file at once; one that
     /// does not read is ignored, with a warning.
     pub fn new(inner: Arc<dyn Directory>, last_known: Option<PathBuf>) -> Self {
-        Self::with(inner, last_known, FRESH_FOR, LOOKUP_PATIENCE)
+        let limits = Limits { fresh_for: FRESH_FOR, lookup: LOOKUP_PATIENCE, write: WRITE_PATIENCE };
+        Self::with(inner, last_known, &limits)
     }
 
-    fn with(inner: Arc<dyn Directory>, last_known: Option<PathBuf>, fresh_for: Duration, patience: Duration) -> Self {
+    fn with(inner: Arc<dyn Directory>, last_known: Option<PathBuf>, limits: &Limits) -> Self {
         Self {
             inner,
-            patience,
-            businesses: fresh(fresh_for),
-            lines: fresh(fresh_for),
-            plans: fresh(fresh_for),
-            last_known: LastKnown::open(last_known),
+            lookup_patience: limits.lookup,
+            businesses: fresh(limits.fresh_for),
+            lines: fresh(limits.fresh_for),
+            plans: fresh(limits.fresh_for),
+            last_known: LastKnown::open(last_known, limits.write),
         }
     }
 
@@ -80,7 +92,7 @@ impl Directory for CachedDirectory {
         if let Some(business) = self.businesses.get(id) {
             return Ok(Some((*business).clone()));
         }
-        match in_time(self.patience, "look up a business", self.inner.business(id)).await {
+        match in_time(self.lookup_patience, "look up a business", self.inner.business(id)).await {
             Ok(Some(business)) => {
                 let business = self.remember(business);
                 self.last_known.write_when_due().await;
@@ -99,7 +111,13 @@ impl Directory for CachedDirectory {
         if let Some(business) = self.lines.get(line) {
             return Ok(Some((*business).clone()));
         }
-        match in_time(self.patience, "look up a business by its line", self.inner.business_by_line(line)).await {
+        match in_time(
+            self.lookup_patience,
+            "look up a business by its line",
+            self.inner.business_by_line(line),
+        )
+        .await
+        {
             Ok(Some(business)) => {
                 let business = self.remember(business);
                 self.lines.insert(line.clone(), Arc::clone(&business));
@@ -120,7 +138,7 @@ impl Directory for CachedDirectory {
         if let Some(plan) = self.plans.get(id) {
             return Ok(Some((*plan).clone()));
         }
-        match in_time(self.patience, "look up a plan", self.inner.plan(id)).await {
+        match in_time(self.lookup_patience, "look up a plan", self.inner.plan(id)).await {
             Ok(Some(plan)) => {
                 let plan = Arc::new(plan);
                 self.plans.insert(id.clone(), Arc::clone(&plan));
@@ -164,7 +182,9 @@ impl fmt::Debug for CachedDirectory {
     }
 }
 
-fn fresh<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static>(lasts: Duration) -> Cache<K, V> {
+fn fresh<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static>(
+    lasts: Duration,
+) -> Cache<K, V> {
     Cache::builder().max_capacity(FRESH_ENTRIES).time_to_live(lasts).build()
 }
 
@@ -176,9 +196,10 @@ async fn in_time<T>(
 ) -> Result<T, StoreError> {
     match tokio::time::timeout(patience, answer).await {
         Ok(answer) => answer,
-        Err(_) => {
-            Err(StoreError::Late { doing, patience_ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX) })
-        }
+        Err(_) => Err(StoreError::Late {
+            doing,
+            patience_ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
+        }),
     }
 }
 
@@ -199,8 +220,8 @@ mod tests {
     use std::sync::atomic::{AtomicU8, Ordering};
 
     use super::*;
-    use crate::store::conformance::{self, one_business};
     use crate::store::Sqlite;
+    use crate::store::conformance::{self, one_business};
 
     const WELL: u8 = 0;
     const DOWN: u8 = 1;
@@ -271,10 +292,13 @@ mod tests {
         }
     }
 
-    /// One whose answers are never fresh, so that every lookup asks, and that loses patience soon.
+    /// Longer than any machine is busy with something else.
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// One whose answers are never fresh, so that every lookup asks.
     fn forgetful(inner: &Arc<Moody>, path: Option<&Path>) -> CachedDirectory {
-        let inner = Arc::clone(inner) as Arc<dyn Directory>;
-        CachedDirectory::with(inner, path.map(Path::to_owned), Duration::ZERO, Duration::from_millis(200))
+        let limits = Limits { fresh_for: Duration::ZERO, lookup: LONG, write: LONG };
+        CachedDirectory::with(Arc::clone(inner) as Arc<dyn Directory>, path.map(Path::to_owned), &limits)
     }
 
     #[tokio::test]
@@ -289,7 +313,8 @@ mod tests {
         let import = one_business();
         let (luna, line) = (&import.businesses[0], &import.businesses[0].lines[0]);
         inner.inner.import(&import).await.unwrap();
-        let cached = CachedDirectory::new(Arc::clone(&inner) as Arc<dyn Directory>, None);
+        let limits = Limits { fresh_for: LONG, lookup: LONG, write: LONG };
+        let cached = CachedDirectory::with(Arc::clone(&inner) as Arc<dyn Directory>, None, &limits);
         for _ in 0..3 {
             assert_eq!(cached.business_by_line(line).await.unwrap().as_ref(), Some(luna));
             assert_eq!(cached.business(&luna.id).await.unwrap().as_ref(), Some(luna));
@@ -309,7 +334,10 @@ mod tests {
         import.businesses[0].greeting = "We have moved.".to_owned();
         inner.inner.import(&import).await.unwrap();
         assert_eq!(cached.business(&id).await.unwrap().unwrap().greeting, "We have moved.");
-        assert!(FRESH_FOR + LOOKUP_PATIENCE <= Duration::from_secs(5), "a change is seen within five seconds");
+        assert!(
+            FRESH_FOR + LOOKUP_PATIENCE <= Duration::from_secs(5),
+            "a change is seen within five seconds"
+        );
     }
 
     #[tokio::test]
@@ -333,9 +361,10 @@ mod tests {
         let import = one_business();
         let (luna, line) = (&import.businesses[0], &import.businesses[0].lines[0]);
         inner.inner.import(&import).await.unwrap();
-        let cached = forgetful(&inner, None);
+        let mut cached = forgetful(&inner, None);
         cached.business_by_line(line).await.unwrap();
         cached.plan(&luna.plan).await.unwrap();
+        cached.lookup_patience = Duration::from_millis(20);
         for mood in [DOWN, SILENT] {
             inner.is(mood);
             assert_eq!(cached.business_by_line(line).await.unwrap().as_ref(), Some(luna));

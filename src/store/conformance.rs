@@ -2,7 +2,11 @@
 //!
 //! Each makes its own names, different in every run, so they can be asked of a store that is in use.
 
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a store that does not conform is told so by a panic")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a store that does not conform is told so by a panic"
+)]
 
 pub mod directory;
 pub mod ledger;
@@ -11,8 +15,8 @@ use uuid::Uuid;
 
 use super::{Directory, Ledger};
 use crate::domain::{
-    AccountSid, Business, BusinessId, BusinessImport, CallRecord, CallSid, Destination, DestinationId, Fallback,
-    InstanceId, PhoneNumber, Pii, Plan, PlanId, Tool, TurnDetection, Usage, Voice,
+    AccountSid, Business, BusinessId, BusinessImport, CallRecord, CallSid, Destination, DestinationId,
+    Fallback, InstanceId, PhoneNumber, Pii, Plan, PlanId, Tool, TurnDetection, Usage, Voice,
 };
 
 /// How many ask at once in a race: as many as one call could ever meet, and then some.
@@ -42,10 +46,15 @@ pub fn one_business() -> BusinessImport {
         plan: plan.id.clone(),
         lines: vec![fresh_line()],
         greeting: "Thanks for calling Luna Dental. How can I help?".to_owned(),
-        instructions: "You are the receptionist of Luna Dental — \"be kind\", 日本語 🦷.\nClosed on Sundays.".to_owned(),
+        instructions: "You are the receptionist of Luna Dental — \"be kind\", 日本語 🦷.\nClosed on Sundays."
+            .to_owned(),
         voice: Voice::new("cedar"),
         language: "en".to_owned(),
-        turn_detection: TurnDetection::ServerVad { threshold: 0.7, prefix_padding_ms: 300, silence_duration_ms: 700 },
+        turn_detection: TurnDetection::ServerVad {
+            threshold: 0.7,
+            prefix_padding_ms: 300,
+            silence_duration_ms: 700,
+        },
         reasoning_effort: Some("low".to_owned()),
         destinations: vec![Destination {
             id: id("front-office".to_owned()),

@@ -15,8 +15,8 @@ use async_trait::async_trait;
 pub use self::cached::CachedDirectory;
 pub use self::sqlite::Sqlite;
 use crate::domain::{
-    Business, BusinessId, BusinessImport, CallRecord, CallSid, Ending, InstanceId, Intention, Message, PhoneNumber,
-    Plan, PlanId, Turn, Usage,
+    Business, BusinessId, BusinessImport, CallRecord, CallSid, Ending, InstanceId, Intention, Message,
+    PhoneNumber, Plan, PlanId, Turn, Usage,
 };
 
 /// Who answers: businesses, the lines they own, and the plans they have paid for.
@@ -58,7 +58,12 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// True for exactly one asker: the one that may carry this stream of the call. Asking again, even by the same
     /// instance, is refused; so an answer that got lost costs the attempt. Raises the record's attempts and names the
     /// instance.
-    async fn claim_attempt(&self, call: &CallSid, attempt: u8, instance: &InstanceId) -> Result<bool, StoreError>;
+    async fn claim_attempt(
+        &self,
+        call: &CallSid,
+        attempt: u8,
+        instance: &InstanceId,
+    ) -> Result<bool, StoreError>;
 
     /// The caller's stream is there, at a time in milliseconds since 1970. The first such time stays.
     async fn answered(&self, call: &CallSid, at_ms: i64) -> Result<(), StoreError>;
@@ -111,7 +116,9 @@ pub enum StoreError {
         source: Option<Source>,
     },
     /// The store was changed by a newer program, and this one would not understand what it reads.
-    #[error("the store {url} was written by a newer frontdesk (migration {migration}): run that version, or restore a backup from before it")]
+    #[error(
+        "the store {url} was written by a newer frontdesk (migration {migration}): run that version, or restore a backup from before it"
+    )]
     Newer {
         /// As it was given.
         url: String,
@@ -153,7 +160,9 @@ pub enum StoreError {
         problem: String,
     },
     /// A line has one owner.
-    #[error("the line {line:?} of {claimant} belongs to {owner}: take it from {owner} first, or import both together")]
+    #[error(
+        "the line {line:?} of {claimant} belongs to {owner}: take it from {owner} first, or import both together"
+    )]
     LineTaken {
         /// The line.
         line: PhoneNumber,

@@ -9,7 +9,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{Sqlite as Database, Transaction};
 
 use super::StoreError;
@@ -41,7 +43,8 @@ impl Sqlite {
     /// Opens `sqlite://path` (the file and its folder are made when missing) or `sqlite::memory:`, and brings it to
     /// the shape this program knows.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
-        let unopenable = |remedy: String, source| StoreError::Unopenable { url: url.to_owned(), remedy, source };
+        let unopenable =
+            |remedy: String, source| StoreError::Unopenable { url: url.to_owned(), remedy, source };
         if !url.starts_with("sqlite:") {
             return Err(unopenable("write sqlite://path/to/file.db".to_owned(), None));
         }
@@ -56,7 +59,8 @@ impl Sqlite {
         }
 
         let path = options.get_filename().to_owned();
-        let remedy = |path: &Path| format!("make {} a file this user may write, on a disk with room", path.display());
+        let remedy =
+            |path: &Path| format!("make {} a file this user may write, on a disk with room", path.display());
         if let Some(folder) = path.parent() {
             let made = tokio::fs::create_dir_all(folder).await;
             made.map_err(|error| unopenable(remedy(&path), Some(error.into())))?;
@@ -87,12 +91,20 @@ impl Sqlite {
                     return Err(StoreError::Newer { url: self.url.clone(), migration });
                 }
                 // Another program made the same change between our look and our deed; the next look sees it.
-                Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) if attempt < MIGRATION_ATTEMPTS => {
+                Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..))
+                    if attempt < MIGRATION_ATTEMPTS =>
+                {
                     attempt += 1;
                 }
                 Err(error) => {
-                    let remedy = "its tables are not those of this program; point DATABASE_URL at another file".to_owned();
-                    return Err(StoreError::Unopenable { url: self.url.clone(), remedy, source: Some(error.into()) });
+                    let remedy =
+                        "its tables are not those of this program; point DATABASE_URL at another file"
+                            .to_owned();
+                    return Err(StoreError::Unopenable {
+                        url: self.url.clone(),
+                        remedy,
+                        source: Some(error.into()),
+                    });
                 }
             }
         }
@@ -181,7 +193,8 @@ mod tests {
     #[tokio::test]
     async fn two_programs_on_one_file_conform() {
         let folder = tempfile::tempdir().unwrap();
-        let (one, two) = (Sqlite::open(&url(&folder)).await.unwrap(), Sqlite::open(&url(&folder)).await.unwrap());
+        let (one, two) =
+            (Sqlite::open(&url(&folder)).await.unwrap(), Sqlite::open(&url(&folder)).await.unwrap());
         conformance::all(&one, &two).await;
         let call = one_call();
         let instance = call.instance.clone();
@@ -222,14 +235,16 @@ mod tests {
     async fn the_file_is_set_up_for_many_readers_beside_one_writer() {
         let folder = tempfile::tempdir().unwrap();
         let store = Sqlite::open(&url(&folder)).await.unwrap();
-        let journal: String = sqlx::query_scalar("pragma journal_mode").fetch_one(&store.writer).await.unwrap();
+        let journal: String =
+            sqlx::query_scalar("pragma journal_mode").fetch_one(&store.writer).await.unwrap();
         assert_eq!(journal, "wal");
         for pool in [&store.writer, &store.readers] {
             let busy: i64 = sqlx::query_scalar("pragma busy_timeout").fetch_one(pool).await.unwrap();
             let foreign: i64 = sqlx::query_scalar("pragma foreign_keys").fetch_one(pool).await.unwrap();
             assert_eq!((busy, foreign), (5_000, 1));
         }
-        let synchronous: i64 = sqlx::query_scalar("pragma synchronous").fetch_one(&store.writer).await.unwrap();
+        let synchronous: i64 =
+            sqlx::query_scalar("pragma synchronous").fetch_one(&store.writer).await.unwrap();
         assert_eq!(synchronous, 1);
         assert!(sqlx::query("delete from calls").execute(&store.readers).await.is_err());
         let loose: Vec<String> = sqlx::query_scalar(
@@ -295,6 +310,12 @@ mod tests {
         let error = store.businesses().await.unwrap_err();
         let named = format!("businesses/{}: `turnDetection", business.id);
         assert!(error.to_string().contains(&named), "{error}");
+        store.import(&import).await.unwrap();
+        assert_eq!(
+            store.business(&business.id).await.unwrap().as_ref(),
+            Some(business),
+            "importing anew mends it"
+        );
     }
 
     #[tokio::test]

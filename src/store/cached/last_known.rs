@@ -25,9 +25,6 @@ const FILE_BYTES: u64 = 64 * 1024 * 1024;
 /// A restart loses what was learnt in the last minute, and the disk is spared the rest.
 const WRITE_PAUSE: Duration = Duration::from_secs(60);
 
-/// How long the one lookup a minute that writes may wait for a slow disk; the caller hears ringing meanwhile.
-const WRITE_PATIENCE: Duration = Duration::from_millis(250);
-
 /// How many documents are written down (about 0.2 ms) before other tasks of the thread have their turn.
 const DOCUMENTS_A_TURN: usize = 64;
 
@@ -42,6 +39,8 @@ pub(super) struct LastKnown {
 /// Where it is kept on disk.
 struct File {
     path: PathBuf,
+    /// How long the lookup that writes waits for the disk.
+    patience: Duration,
     /// Whether memory holds what the disk does not.
     changed: AtomicBool,
     /// Holds its one entry for [`WRITE_PAUSE`] after a write began.
@@ -59,7 +58,7 @@ enum Entry {
 
 impl LastKnown {
     /// What the file holds, if there is one and it reads.
-    pub(super) fn open(path: Option<PathBuf>) -> Self {
+    pub(super) fn open(path: Option<PathBuf>, patience: Duration) -> Self {
         let mut known = Self { businesses: kept(), lines: kept(), plans: kept(), file: None };
         let Some(path) = path else { return known };
         match read(&path) {
@@ -70,7 +69,7 @@ impl LastKnown {
             }
         }
         let pause = Cache::builder().max_capacity(1).time_to_live(WRITE_PAUSE).build();
-        known.file = Some(File { path, changed: AtomicBool::new(false), pause });
+        known.file = Some(File { path, patience, changed: AtomicBool::new(false), pause });
         known
     }
 
@@ -135,7 +134,7 @@ impl LastKnown {
             return;
         }
         file.changed.store(false, Ordering::Release);
-        let written = match tokio::time::timeout(WRITE_PATIENCE, self.write(&file.path)).await {
+        let written = match tokio::time::timeout(file.patience, self.write(&file.path)).await {
             Ok(written) => written,
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         };
@@ -172,7 +171,10 @@ impl LastKnown {
         let lines: BTreeMap<_, _> = self.lines.iter().collect();
         let plans = plans.into_values().map(Entry::Plan);
         let businesses = businesses.into_values().map(Entry::Business);
-        plans.chain(businesses).chain(lines.into_iter().map(|(line, id)| Entry::Line((*line).clone(), id))).collect()
+        plans
+            .chain(businesses)
+            .chain(lines.into_iter().map(|(line, id)| Entry::Line((*line).clone(), id)))
+            .collect()
     }
 
     fn take(&self, entry: Entry) {

@@ -4,8 +4,8 @@ use futures_util::future::join_all;
 
 use super::{RACERS, fresh, instance, one_call};
 use crate::domain::{
-    BusinessId, CallRecord, CallSid, DestinationId, Ending, Intention, Message, ModalityTokens, Pii, Speaker, Turn,
-    Usage,
+    BusinessId, CallRecord, CallSid, DestinationId, Ending, Intention, Message, ModalityTokens, Pii, Speaker,
+    Turn, Usage,
 };
 use crate::store::Ledger;
 
@@ -63,11 +63,16 @@ pub async fn of_many_that_claim_an_attempt_at_once_one_gets_it(store: &dyn Ledge
     store.open_call(&call).await.expect("opens");
     for attempt in [1, 2] {
         let racers: Vec<_> = (0..RACERS).map(|racer| instance(&format!("racer-{racer}"))).collect();
-        let outcomes = join_all(racers.iter().map(|racer| store.claim_attempt(&call.call, attempt, racer))).await;
-        let won: Vec<_> = racers.iter().zip(outcomes).filter(|(_, won)| *won.as_ref().expect("answers")).collect();
+        let outcomes =
+            join_all(racers.iter().map(|racer| store.claim_attempt(&call.call, attempt, racer))).await;
+        let won: Vec<_> =
+            racers.iter().zip(outcomes).filter(|(_, won)| *won.as_ref().expect("answers")).collect();
         assert_eq!(won.len(), 1);
         let record = record(store, &call.call).await;
-        assert_eq!((record.attempts, Some(&record.instance)), (attempt, won.first().map(|(racer, _)| *racer)));
+        assert_eq!(
+            (record.attempts, Some(&record.instance)),
+            (attempt, won.first().map(|(racer, _)| *racer))
+        );
         assert!(!store.claim_attempt(&call.call, attempt, &record.instance).await.expect("answers"));
     }
 }
@@ -110,7 +115,9 @@ pub async fn an_intention_is_kept_until_it_is_taken_back(store: &dyn Ledger) {
     let call = one_call();
     store.open_call(&call).await.expect("opens");
     let desk = DestinationId::parse("front-office").expect("legal");
-    for intention in [Some(Intention::HangUp), Some(Intention::Transfer(desk)), Some(Intention::FallBack), None] {
+    for intention in
+        [Some(Intention::HangUp), Some(Intention::Transfer(desk)), Some(Intention::FallBack), None]
+    {
         store.intend(&call.call, intention.as_ref()).await.expect("keeps");
         assert_eq!(record(store, &call.call).await.intention, intention);
     }
@@ -121,7 +128,10 @@ pub async fn turns_come_back_in_order_and_once(store: &dyn Ledger) {
     let (call, other) = (one_call().call, one_call().call);
     let order = [turn(1, 1, 0), turn(1, 0, 900), turn(1, 2, 900), turn(1, 3, u64::MAX), turn(2, 0, 0)];
     for turn in order.iter().rev() {
-        store.keep_turn(&call, &Turn { text: Pii::new("half of".to_owned()), ..turn.clone() }).await.expect("keeps");
+        store
+            .keep_turn(&call, &Turn { text: Pii::new("half of".to_owned()), ..turn.clone() })
+            .await
+            .expect("keeps");
         store.keep_turn(&call, turn).await.expect("keeps");
     }
     store.keep_turn(&other, &turn(1, 0, 5)).await.expect("keeps");

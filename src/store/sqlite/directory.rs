@@ -91,7 +91,10 @@ async fn put_plan(change: &mut Transaction<'static, Database>, plan: &Plan) -> R
     Ok(())
 }
 
-async fn put_business(change: &mut Transaction<'static, Database>, business: &Business) -> Result<(), StoreError> {
+async fn put_business(
+    change: &mut Transaction<'static, Database>,
+    business: &Business,
+) -> Result<(), StoreError> {
     let plan: Option<i64> = sqlx::query_scalar("select 1 from plans where id = ?")
         .bind(business.plan.as_str())
         .fetch_optional(&mut **change)
@@ -136,7 +139,8 @@ async fn put_line(
     if owner == business.id.as_str() {
         return Ok(());
     }
-    let owner = BusinessId::parse(&owner).map_err(|source| StoreError::Failed { doing: IMPORT, source: source.into() })?;
+    let owner = BusinessId::parse(&owner)
+        .map_err(|source| StoreError::Failed { doing: IMPORT, source: source.into() })?;
     Err(StoreError::LineTaken { line: line.clone(), owner, claimant: business.id.clone() })
 }
 

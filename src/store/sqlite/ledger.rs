@@ -4,9 +4,7 @@ use async_trait::async_trait;
 use sqlx::FromRow;
 
 use super::{Sqlite, failed, whole};
-use crate::domain::{
-    BusinessId, CallRecord, CallSid, Ending, InstanceId, Intention, Message, Turn, Usage,
-};
+use crate::domain::{BusinessId, CallRecord, CallSid, Ending, InstanceId, Intention, Message, Turn, Usage};
 use crate::store::document;
 use crate::store::{Ledger, MESSAGES_LISTED, StoreError};
 
@@ -63,17 +61,23 @@ impl Ledger for Sqlite {
         row.map_or(Ok(None), |row| row.record(call))
     }
 
-    async fn claim_attempt(&self, call: &CallSid, attempt: u8, instance: &InstanceId) -> Result<bool, StoreError> {
+    async fn claim_attempt(
+        &self,
+        call: &CallSid,
+        attempt: u8,
+        instance: &InstanceId,
+    ) -> Result<bool, StoreError> {
         const DOING: &str = "claim a stream of a call";
         let mut change = self.change(DOING).await?;
-        let claimed =
-            sqlx::query("insert into attempts (call, attempt, instance) values (?, ?, ?) on conflict do nothing")
-                .bind(call.as_str())
-                .bind(i64::from(attempt))
-                .bind(instance.as_str())
-                .execute(&mut *change)
-                .await
-                .map_err(failed(DOING))?;
+        let claimed = sqlx::query(
+            "insert into attempts (call, attempt, instance) values (?, ?, ?) on conflict do nothing",
+        )
+        .bind(call.as_str())
+        .bind(i64::from(attempt))
+        .bind(instance.as_str())
+        .execute(&mut *change)
+        .await
+        .map_err(failed(DOING))?;
         if claimed.rows_affected() == 0 {
             return Ok(false);
         }
@@ -196,7 +200,8 @@ impl Ledger for Sqlite {
             .await
             .map_err(failed(DOING))?;
         let (before, so_far) = known.map_or((None, None), |row| (row.ending, row.usage));
-        let before: Option<Ending> = before.map(|text| document::read(&text, || part(call, "ending"))).transpose()?;
+        let before: Option<Ending> =
+            before.map(|text| document::read(&text, || part(call, "ending"))).transpose()?;
         let mut total = used(call, so_far)?;
         total.add(usage);
         let told_late = ending.is_accident() && before.as_ref().is_some_and(|before| !before.is_accident());
@@ -260,7 +265,10 @@ impl CallRow {
                 None => opened.instance,
             },
             ending: self.ending.map(|text| document::read(&text, || part(call, "ending"))).transpose()?,
-            intention: self.intention.map(|text| document::read(&text, || part(call, "intention"))).transpose()?,
+            intention: self
+                .intention
+                .map(|text| document::read(&text, || part(call, "intention")))
+                .transpose()?,
             usage: used(call, self.usage)?,
             ..opened
         }))
