@@ -79,10 +79,17 @@ impl<'a> Page<'a> {
 
     fn tell_audio(&mut self) {
         let Audio { from_caller, to_caller, from_model, marks } = std::mem::take(&mut self.audio);
-        let counted =
-            [(from_caller, "frames heard"), (from_model, "pieces from the model"), (to_caller, "pieces played"), (marks, "marks back")];
-        let told: Vec<String> =
-            counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        let counted = [
+            (from_caller, "frames heard"),
+            (from_model, "pieces from the model"),
+            (to_caller, "pieces played"),
+            (marks, "marks back"),
+        ];
+        let told: Vec<String> = counted
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
         if !told.is_empty() {
             let written = writeln!(self.out, "{:>10}  · {}", "", told.join(", "));
             self.failed = std::mem::replace(&mut self.failed, Ok(())).and(written);
@@ -123,7 +130,9 @@ impl<'a> Page<'a> {
                 self.audio.to_caller += 1;
                 return None;
             }
-            Output::Caller(ToTwilio::Mark(_)) | Output::Model(ToModel::Audio(_)) | Output::Recording(_) => return None,
+            Output::Caller(ToTwilio::Mark(_)) | Output::Model(ToModel::Audio(_)) | Output::Recording(_) => {
+                return None;
+            }
             Output::Note(Note::Level { .. }) => return None,
             Output::Caller(ToTwilio::Clear) => "◂ caller: clear".to_owned(),
             Output::Model(words) => format!("◂ model: {}", describe_to_model(words)),
@@ -136,17 +145,23 @@ impl<'a> Page<'a> {
 fn describe_model(words: &FromModel) -> String {
     match words {
         FromModel::Ready(format) => format!("the session is ready ({format:?})"),
-        FromModel::ResponseStarted { response, tag: Some(_) } => format!("answer {} begins, as asked", response.as_str()),
+        FromModel::ResponseStarted { response, tag: Some(_) } => {
+            format!("answer {} begins, as asked", response.as_str())
+        }
         FromModel::ResponseStarted { response, tag: None } => format!("answer {} begins", response.as_str()),
         FromModel::AudioDone { item, .. } => format!("no more audio of {}", item.as_str()),
         FromModel::AllWords { item, text } => format!("{} says {:?}", item.as_str(), text.reveal()),
         FromModel::ToolCall { name, arguments, .. } => format!("calls {name}({})", arguments.reveal()),
-        FromModel::ResponseDone { response, outcome, .. } => format!("answer {} is over: {outcome:?}", response.as_str()),
+        FromModel::ResponseDone { response, outcome, .. } => {
+            format!("answer {} is over: {outcome:?}", response.as_str())
+        }
         FromModel::SpeechStarted => "the caller began to speak".to_owned(),
         FromModel::SpeechStopped => "the caller stopped".to_owned(),
         FromModel::CallerSaid(text) => format!("the caller said {:?}", text.reveal()),
         FromModel::Refused(refusal) => format!("refuses: {} ({:?})", refusal.code, refusal.class),
-        FromModel::Audio { .. } | FromModel::Words { .. } | FromModel::Other(_) => "audio or words".to_owned(),
+        FromModel::Audio { .. } | FromModel::Words { .. } | FromModel::Other(_) => {
+            "audio or words".to_owned()
+        }
     }
 }
 
@@ -159,7 +174,9 @@ fn describe_to_model(words: &ToModel) -> String {
             None => "answer".to_owned(),
         },
         ToModel::Cancel(response) => format!("stop {}", response.as_str()),
-        ToModel::Truncate { item, heard_ms, .. } => format!("of {} the caller heard {heard_ms} ms", item.as_str()),
+        ToModel::Truncate { item, heard_ms, .. } => {
+            format!("of {} the caller heard {heard_ms} ms", item.as_str())
+        }
         ToModel::Forget(item) => format!("of {} the caller heard nothing", item.as_str()),
         ToModel::ToolResult { output, .. } => format!("tool result {output}"),
         ToModel::Said { by_model: true, text } => format!("you said {:?}", text.reveal()),
@@ -194,8 +211,12 @@ pub(super) fn describe_note(note: &Note) -> String {
     match note {
         Note::CallerArrived => "the caller is there".to_owned(),
         Note::ModelReady => "the model is ready".to_owned(),
-        Note::FirstAudio { after_caller_ms: Some(ms), .. } => format!("answers {ms} ms after the caller stopped"),
-        Note::FirstAudio { after_start_ms: Some(ms), .. } => format!("first audio {ms} ms after the stream's start"),
+        Note::FirstAudio { after_caller_ms: Some(ms), .. } => {
+            format!("answers {ms} ms after the caller stopped")
+        }
+        Note::FirstAudio { after_start_ms: Some(ms), .. } => {
+            format!("first audio {ms} ms after the stream's start")
+        }
         Note::FirstAudio { .. } => "first audio".to_owned(),
         Note::CallerSpeaks => "the caller speaks".to_owned(),
         Note::CallerStops => "the caller stops".to_owned(),
