@@ -98,7 +98,7 @@ impl Sqlite {
                 }
                 Err(error) => {
                     let remedy =
-                        "its tables are not those of this program; point DATABASE_URL at another file"
+                        "its tables cannot be brought up to date; see that the disk has room, or point DATABASE_URL at another file"
                             .to_owned();
                     return Err(StoreError::Unopenable {
                         url: self.url.clone(),
@@ -166,7 +166,7 @@ mod tests {
     use futures_util::future::join_all;
 
     use super::*;
-    use crate::domain::{Ending, Message, Pii, Usage};
+    use crate::domain::{Ending, Message, ModalityTokens, Pii, Usage};
     use crate::store::conformance::{self, one_business, one_call};
     use crate::store::{Directory, Ledger, MESSAGES_LISTED};
 
@@ -201,6 +201,16 @@ mod tests {
         let claims = (0..50).map(|n| if n % 2 == 0 { &one } else { &two });
         let claims = join_all(claims.map(|store| store.claim_attempt(&call.call, 1, &instance))).await;
         assert_eq!(claims.into_iter().filter(|claim| *claim.as_ref().unwrap()).count(), 1);
+
+        one.open_call(&call).await.unwrap();
+        let used = Usage { input: ModalityTokens { text: 1, audio: 0, image: 0 }, ..Usage::default() };
+        let told = (0..50).map(|n| if n % 2 == 0 { &one } else { &two });
+        for told in
+            join_all(told.map(|store| store.end_stream(&call.call, &Ending::StreamLost, &used, 1))).await
+        {
+            told.unwrap();
+        }
+        assert_eq!(two.call(&call.call).await.unwrap().unwrap().usage.input.text, 50);
     }
 
     #[tokio::test]
@@ -224,10 +234,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_new_file_can_be_opened_by_many_at_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = url(&folder);
-        for opened in join_all((0..4).map(|_| Sqlite::open(&url))).await {
-            opened.unwrap();
+        for _ in 0..10 {
+            let folder = tempfile::tempdir().unwrap();
+            let url = url(&folder);
+            for opened in join_all((0..4).map(|_| Sqlite::open(&url))).await {
+                opened.unwrap();
+            }
         }
     }
 
