@@ -68,12 +68,12 @@ fn plan(noise: &Bytes, seed: u64, base_ms: u64, jitter_ms: u64) -> Plan {
     // Every item is a stretch of its own, so that each played byte tells where it is from.
     let mut used = 0;
     let mut speech = |dice: &mut Dice, least_ms: u64, most_ms: u64| {
-        let samples = usize::try_from(dice.between(least_ms * 8, most_ms * 8)).unwrap();
+        let samples = usize::try_from(dice.within(least_ms * 8..=most_ms * 8)).unwrap();
         used += samples;
         noise.slice(used - samples..used)
     };
     let mut reply = |dice: &mut Dice| {
-        let items = (0..dice.between(1, 3)).map(|_| {
+        let items = (0..dice.within(1..=3)).map(|_| {
             let audio = speech(dice, 300, 4_000);
             ReplyItem::Speech { audio, words: "Some words that are said in this item.".to_owned() }
         });
@@ -81,12 +81,12 @@ fn plan(noise: &Bytes, seed: u64, base_ms: u64, jitter_ms: u64) -> Plan {
     };
     let mut script = Script::new(reply(&mut dice), reply(&mut dice));
     script.turns = (0..IN_A_CALL).map(|_| reply(&mut dice)).collect();
-    script.pace.first_audio = Duration::from_millis(dice.between(100, 400));
-    script.pace.speed = u32::try_from(dice.between(2, 12)).unwrap();
-    script.pace.delta_ms = 1..=dice.between(20, 900);
+    script.pace.first_audio = Duration::from_millis(dice.within(100..=400));
+    script.pace.speed = u32::try_from(dice.within(2..=12)).unwrap();
+    script.pace.delta_ms = 1..=dice.within(20..=900);
     let caller = (1..=IN_A_CALL)
         .map(|utterance| Step {
-            when: When::WhileHearing { utterance: u32::try_from(utterance).unwrap(), after_ms: dice.between(0, 5_000) },
+            when: When::WhileHearing { utterance: u32::try_from(utterance).unwrap(), after_ms: dice.within(0..=5_000) },
             act: Act::Say(tone::sine(220, 300)),
         })
         .collect();
