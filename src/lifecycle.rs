@@ -76,6 +76,11 @@ impl Tasks {
         self.work.len()
     }
 
+    /// How many background tasks are alive.
+    pub fn live_background(&self) -> usize {
+        self.background.len()
+    }
+
     /// Whether the process is on its way out: still answering, no longer ready.
     pub fn draining(&self) -> bool {
         self.soft.is_cancelled()
@@ -148,7 +153,7 @@ impl Tasks {
         let both = async { tokio::join!(self.work.wait(), self.background.wait()) };
         // Whoever is late is counted below.
         let _in_time = tokio::time::timeout(LAST_WORDS, both).await;
-        self.work.len() + self.background.len()
+        self.live() + self.live_background()
     }
 
     async fn linger(&self, time: Duration) {

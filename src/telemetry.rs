@@ -4,6 +4,7 @@
 //! because platforms take whatever comes on standard error for an error: `level`, `message`, then the fields of the
 //! event and of every span around it, flat, so that `@call.id:CA…` finds a call.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal};
 use std::panic::PanicHookInfo;
@@ -98,13 +99,13 @@ fn now() -> jiff::Timestamp {
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let text = panic.payload_as_str().unwrap_or("(no text)");
-    let backtrace = std::backtrace::Backtrace::capture();
-    match backtrace.status() {
-        std::backtrace::BacktraceStatus::Captured => {
-            tracing::error!(place, backtrace = %backtrace, "panicked: {text}");
-        }
-        _ => tracing::error!(place, "panicked: {text}"),
-    }
+    let backtrace = Backtrace::capture();
+    let asked_for = backtrace.status() == BacktraceStatus::Captured;
+    tracing::error!(
+        place,
+        backtrace = asked_for.then(|| tracing::field::display(backtrace)),
+        "panicked: {text}"
+    );
 }
 
 /// The time of day on a terminal; the date is known there.

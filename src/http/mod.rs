@@ -1,1 +1,3 @@
 //! Who calls us: one file an endpoint, one table of routes.
+
+pub mod listen;
