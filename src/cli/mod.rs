@@ -1,4 +1,5 @@
 //! One file a command.
 
 pub mod business;
+pub mod healthcheck;
 pub mod replay;

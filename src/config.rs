@@ -1,1 +1,0 @@
-//! What the environment says, read once and whole; every mistake is reported together with its remedy.

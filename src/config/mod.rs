@@ -1,0 +1,169 @@
+//! What the environment says, read once and whole; every mistake is reported together with its remedy.
+//!
+//! Nothing here reaches out, generates or opens anything: text in, settings or a list of mistakes out.
+
+mod environment;
+mod listen;
+mod mistakes;
+mod model;
+mod platform;
+mod reader;
+mod settings;
+mod storage;
+mod twilio;
+
+use std::time::Duration;
+
+pub use self::environment::process_environment;
+pub use self::listen::{Listen, Public};
+pub use self::mistakes::{ConfigErrors, Mistake, Warning};
+pub use self::model::{ModelChoice, Realtime, RealtimeAuth};
+pub use self::platform::{Drain, MOST_GRACE_S, Platform};
+pub use self::settings::{BESIDE, SETTINGS, Setting, settings_help};
+pub use self::storage::Storage;
+pub use self::twilio::{RestKey, Twilio, TwilioAuth};
+
+use secrecy::SecretString;
+
+use self::reader::Reader;
+
+/// Everything that can be set, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where we run.
+    pub platform: Platform,
+    /// Where we listen.
+    pub listen: Listen,
+    /// Where the world reaches us.
+    pub public: Public,
+    /// Who speaks.
+    pub model: ModelChoice,
+    /// How we know Twilio, and how Twilio knows us.
+    pub twilio: Twilio,
+    /// Signs the pass between webhook and stream; none on a single machine, where one is made at every start.
+    pub stream_token_secret: Option<SecretString>,
+    /// What we keep, and where.
+    pub storage: Storage,
+    /// How we end.
+    pub drain: Drain,
+    /// What we tell of ourselves.
+    pub log: Log,
+}
+
+/// What we tell of ourselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// How lines look; nothing said means for eyes on a terminal, and JSON elsewhere.
+    pub format: Option<LogFormat>,
+    /// Which lines are written, in the words of `RUST_LOG`.
+    pub filter: String,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For eyes.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A secret shorter than this could be guessed: characters, 128 bits written in hexadecimal.
+const SHORTEST_SECRET: usize = 32;
+
+impl Config {
+    /// Reads every setting through `read`, which gives the value of a variable. Fails with all mistakes at once;
+    /// what is odd but no mistake comes back as warnings, to be logged.
+    pub fn from_env(read: impl Fn(&str) -> Option<String>) -> Result<(Self, Vec<Warning>), ConfigErrors> {
+        let mut reader = Reader::new(&read);
+        let platform = Platform::detect(&read);
+        let listen = Listen::read(&mut reader, platform);
+        let public = Public::read(&mut reader, platform, listen.port);
+        let model = ModelChoice::read(&mut reader, platform);
+        let loopback = public.as_ref().is_some_and(|public| public.url.is_loopback());
+        let twilio = Twilio::read(&mut reader, platform, loopback);
+        let stream_token_secret = stream_token_secret(&mut reader, platform);
+        let storage = Storage::read(&mut reader, platform);
+        let drain = Drain::read(&mut reader, platform);
+        let log = log(&mut reader);
+        let config = public.zip(model).zip(twilio).map(|((public, model), twilio)| Self {
+            platform,
+            listen,
+            public,
+            model,
+            twilio,
+            stream_token_secret,
+            storage,
+            drain,
+            log,
+        });
+        reader.finish(config)
+    }
+
+    /// Reads the port alone, for a command that only knocks. Fails when it is none.
+    pub fn port(read: impl Fn(&str) -> Option<String>) -> Result<u16, ConfigErrors> {
+        let mut reader = Reader::new(&read);
+        let port = listen::port(&mut reader);
+        reader.finish(Some(port)).map(|(port, _)| port)
+    }
+
+    /// Reads what is kept and where, for commands that take no calls. Fails with the mistakes in that.
+    pub fn storage(read: impl Fn(&str) -> Option<String>) -> Result<(Storage, Vec<Warning>), ConfigErrors> {
+        let mut reader = Reader::new(&read);
+        let storage = Storage::read(&mut reader, Platform::detect(&read));
+        reader.finish(Some(storage))
+    }
+}
+
+fn stream_token_secret(reader: &mut Reader<'_>, platform: Platform) -> Option<SecretString> {
+    const NAME: &str = "STREAM_TOKEN_SECRET";
+    const REMEDY: &str = "set it to the output of `openssl rand -hex 32`, the same on every instance";
+    let text = reader.text(NAME);
+    match &text {
+        Some(text) if text.chars().count() < SHORTEST_SECRET => {
+            reader.mistake(NAME, format!("is shorter than {SHORTEST_SECRET} characters"), REMEDY);
+        }
+        None if platform != Platform::Laptop => {
+            reader.mistake(
+                NAME,
+                "is missing; the webhook and its stream may reach different instances, before and after a deploy",
+                REMEDY,
+            );
+        }
+        Some(_) | None => {}
+    }
+    text.map(SecretString::from)
+}
+
+fn log(reader: &mut Reader<'_>) -> Log {
+    let format = match reader.text("LOG_FORMAT").as_deref() {
+        Some("pretty") => Some(LogFormat::Pretty),
+        Some("json") => Some(LogFormat::Json),
+        Some(other) => {
+            reader.mistake(
+                "LOG_FORMAT",
+                format!("is {other:?}"),
+                "write `pretty` or `json`, or leave it off",
+            );
+            None
+        }
+        None => None,
+    };
+    let filter = reader.text("RUST_LOG").unwrap_or_else(|| settings::default_of("RUST_LOG").to_owned());
+    if let Err(error) = tracing_subscriber::EnvFilter::try_new(&filter) {
+        reader.mistake(
+            "RUST_LOG",
+            format!("is no filter: {error}"),
+            "write it like `info` or `frontdesk=debug,info`",
+        );
+    }
+    Log { format, filter }
+}
+
+/// A duration of whole seconds.
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+#[cfg(test)]
+mod tests;
