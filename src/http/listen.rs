@@ -242,6 +242,7 @@ async fn carry<S>(
             .map(|()| tracing::debug!(stage = ?pace.stage(), "closed a slow connection"))
     })
     .await;
+    // An upgraded socket lives on with its call, which need not pay for telling a pace to nobody.
     pace.turn(Stage::Answer);
 }
 
