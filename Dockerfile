@@ -1,8 +1,10 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /build
 
-# The dependencies alone, in a layer of their own: it is built again only when one of them changes.
+# The dependencies alone, in a layer of their own: it is built again only when one of them changes. Cargo.toml names
+# the benchmarks, and cargo reads nothing without them.
 COPY Cargo.toml Cargo.lock ./
+COPY benches benches
 RUN mkdir src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs \
     && cargo build --release --locked \
     && rm -r src

@@ -4,7 +4,12 @@
 //! Whole calls: the machine, the codec, a simulated Twilio that plays sample by sample, a simulated service that
 //! refuses what the real one refuses, and networks with jitter between them. Answers have one to three items, pieces
 //! of random size, and a caller who cuts in anywhere.
-#![expect(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark prints, and may stop")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark prints, and may stop"
+)]
 
 use std::time::Duration;
 
@@ -22,7 +27,9 @@ const IN_A_CALL: usize = 25;
 
 fn main() {
     let wanted = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(100_000);
-    println!("network, one way      interruptions   told − heard, ms: p1     p50     p99   worst   above 40 ms   refused");
+    println!(
+        "network, one way      interruptions   told − heard, ms: p1     p50     p99   worst   above 40 ms   refused"
+    );
     let noise = tone::noise(7, 8_000 * 600);
     for (base_ms, jitter_ms, share) in [(5, 5, 1), (15, 5, 1), (15, 30, 10), (50, 20, 10)] {
         row(&noise, base_ms, jitter_ms, wanted / share);
@@ -86,7 +93,10 @@ fn plan(noise: &Bytes, seed: u64, base_ms: u64, jitter_ms: u64) -> Plan {
     script.pace.delta_ms = 1..=dice.within(20..=900);
     let caller = (1..=IN_A_CALL)
         .map(|utterance| Step {
-            when: When::WhileHearing { utterance: u32::try_from(utterance).unwrap(), after_ms: dice.within(0..=5_000) },
+            when: When::WhileHearing {
+                utterance: u32::try_from(utterance).unwrap(),
+                after_ms: dice.within(0..=5_000),
+            },
             act: Act::Say(tone::sine(220, 300)),
         })
         .collect();
