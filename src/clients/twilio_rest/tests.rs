@@ -1,0 +1,136 @@
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::clients::tls_with_public_roots;
+
+const NOT_FOUND: &str = r#"{"code":20404,"message":"The requested resource was not found","status":404}"#;
+
+fn account() -> AccountSid {
+    AccountSid::parse("AC1").unwrap()
+}
+
+fn call() -> CallSid {
+    CallSid::parse("CA1").unwrap()
+}
+
+fn client(base: &str) -> TwilioRest {
+    let credentials = Credentials::ApiKey { key: "SK1".to_owned(), secret: SecretString::from("hush") };
+    TwilioRest::new(base, credentials, &tls_with_public_roots().unwrap()).unwrap()
+}
+
+/// Answers with `responses` in turn, a connection each, and returns the requests it saw.
+async fn serve(listener: TcpListener, responses: &[(u16, &str)]) -> Vec<String> {
+    let mut seen = Vec::new();
+    for (status, body) in responses {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        loop {
+            let read = tcp.read_buf(&mut request).await.unwrap();
+            let text = String::from_utf8_lossy(&request);
+            let whole = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
+                let length = head.lines().find_map(|l| l.strip_prefix("content-length: "));
+                length.is_some_and(|length| body.len() >= length.parse().unwrap())
+            });
+            if whole || read == 0 {
+                break;
+            }
+        }
+        seen.push(String::from_utf8(request).unwrap());
+        let head =
+            format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        tcp.write_all((head + body).as_bytes()).await.unwrap();
+        tcp.shutdown().await.unwrap();
+    }
+    seen
+}
+
+async fn hang_up_against(responses: &[(u16, &str)]) -> (Result<Done, RestError>, Vec<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client(&format!("http://{}", listener.local_addr().unwrap()));
+    let (account, call) = (account(), call());
+    tokio::join!(client.hang_up(&account, &call), serve(listener, responses))
+}
+
+#[tokio::test]
+async fn hanging_up_is_one_form_post_with_basic_auth_under_the_calls_own_account() {
+    let (done, seen) = hang_up_against(&[(200, "{}")]).await;
+    assert_eq!(done.unwrap(), Done::Changed);
+    let [request] = &seen[..] else { panic!("{} requests", seen.len()) };
+    assert!(request.starts_with("POST /2010-04-01/Accounts/AC1/Calls/CA1.json HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains("authorization: Basic U0sxOmh1c2g="), "{request}");
+    assert!(request.contains("content-type: application/x-www-form-urlencoded"), "{request}");
+    assert!(request.ends_with("\r\n\r\nStatus=completed"), "{request}");
+}
+
+#[tokio::test]
+async fn a_transfer_sends_the_twiml_as_one_field() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client(&format!("http://{}/", listener.local_addr().unwrap()));
+    let (account, call) = (account(), call());
+    let transfer = client.transfer(&account, &call, "<Response><Dial>+1 & 2</Dial></Response>");
+    let (done, seen) = tokio::join!(transfer, serve(listener, &[(200, "{}")]));
+    assert_eq!(done.unwrap(), Done::Changed);
+    let form = "Twiml=%3CResponse%3E%3CDial%3E%2B1+%26+2%3C%2FDial%3E%3C%2FResponse%3E";
+    assert!(seen[0].ends_with(form), "{}", seen[0]);
+}
+
+#[tokio::test]
+async fn too_many_requests_are_asked_again() {
+    let (done, seen) = hang_up_against(&[(429, r#"{"code":20429}"#), (200, "{}")]).await;
+    assert_eq!((done.unwrap(), seen.len()), (Done::Changed, 2));
+}
+
+#[tokio::test]
+async fn a_call_that_is_over_already_is_no_error() {
+    for over in [(404, NOT_FOUND), (400, r#"{"code":21220}"#)] {
+        let (done, seen) = hang_up_against(&[over]).await;
+        assert_eq!((done.unwrap(), seen.len()), (Done::AlreadyOver, 1), "{over:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_404_of_somebody_else_is_not_taken_for_twilios() {
+    let (done, _) = hang_up_against(&[(404, "<html>no such page</html>")]).await;
+    assert!(matches!(done, Err(RestError::Refused { status: 404, code: None })), "{done:?}");
+}
+
+#[tokio::test]
+async fn after_four_failures_it_is_given_up() {
+    let (done, seen) = hang_up_against(&[(500, ""), (503, ""), (502, "x"), (500, "{}")]).await;
+    let error = done.unwrap_err();
+    assert!(error.is_temporary() && matches!(error, RestError::Refused { status: 500, .. }), "{error:?}");
+    assert_eq!(seen.len(), 4);
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_not_tried_twice_and_the_error_has_twilios_code_and_no_secret() {
+    let (done, seen) = hang_up_against(&[(401, r#"{"code":20003,"message":"Authenticate"}"#)]).await;
+    let error = done.unwrap_err();
+    assert_eq!((seen.len(), error.is_temporary()), (1, false));
+    assert!(error.to_string().contains("20003"), "{error}");
+    let shown = format!("{error:?} {error} {:?}", client("http://localhost"));
+    assert!(!shown.contains("hush") && !shown.contains("SK1"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_transfer_whose_answer_was_lost_is_not_repeated() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client(&format!("http://{}", listener.local_addr().unwrap()));
+    let (account, call) = (account(), call());
+    let serve = async {
+        let (tcp, _) = listener.accept().await.unwrap();
+        drop(tcp);
+    };
+    let (done, ()) = tokio::join!(client.transfer(&account, &call, "<Response/>"), serve);
+    assert!(matches!(done, Err(RestError::Unreachable(_))), "{done:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_unreachable() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = client(&base).hang_up(&account(), &call()).await.unwrap_err();
+    assert!(matches!(error, RestError::Unreachable(_)) && error.is_temporary(), "{error:?}");
+}
