@@ -1,1 +1,199 @@
-//! Calls in flight: how many, whose, and how to reach them.
+//! Calls in flight: how many, whose, and how to reach them. What is sent to them is for others to say.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::mpsc;
+
+use crate::domain::{BusinessId, CallSid};
+
+/// Commands waiting for one call. There are two kinds and each is said once or twice; a call takes them at once.
+const COMMAND_DEPTH: usize = 8;
+
+/// The calls this process carries just now, with a way to send each a `Command`.
+///
+/// A call is listed from its webhook until its last word is kept. While a resumed call begins, its earlier stream may
+/// still be ending: both are listed, and both are told.
+#[derive(Debug)]
+pub struct Registry<Command> {
+    calls: Arc<Mutex<Calls<Command>>>,
+}
+
+/// A call's place among those in flight; dropping it leaves.
+#[must_use = "dropping it takes the call off the list"]
+#[derive(Debug)]
+pub struct Present<Command> {
+    calls: Arc<Mutex<Calls<Command>>>,
+    key: Key,
+}
+
+/// One call, and which of its entries: a number never used twice.
+type Key = (CallSid, u64);
+
+#[derive(Debug)]
+struct Calls<Command> {
+    entered: u64,
+    present: BTreeMap<Key, Entry<Command>>,
+}
+
+#[derive(Debug)]
+struct Entry<Command> {
+    business: BusinessId,
+    commands: mpsc::Sender<Command>,
+}
+
+impl<Command> Registry<Command> {
+    /// Nobody yet.
+    pub fn new() -> Self {
+        Self { calls: Arc::new(Mutex::new(Calls { entered: 0, present: BTreeMap::new() })) }
+    }
+
+    /// Lists a call, and gives it its queue of commands; none when `most` are in flight already.
+    pub fn enter(
+        &self,
+        call: CallSid,
+        business: BusinessId,
+        most: usize,
+    ) -> Option<(Present<Command>, mpsc::Receiver<Command>)> {
+        let (commands, queue) = mpsc::channel(COMMAND_DEPTH);
+        let mut calls = lock(&self.calls);
+        if calls.present.len() >= most {
+            return None;
+        }
+        calls.entered += 1;
+        let key = (call, calls.entered);
+        calls.present.insert(key.clone(), Entry { business, commands });
+        drop(calls);
+        Some((Present { calls: Arc::clone(&self.calls), key }, queue))
+    }
+
+    /// How many calls are in flight.
+    pub fn len(&self) -> usize {
+        lock(&self.calls).present.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many of them are this business's.
+    pub fn len_of(&self, business: &BusinessId) -> usize {
+        lock(&self.calls).present.values().filter(|entry| entry.business == *business).count()
+    }
+
+    /// Whether a call is in flight here.
+    pub fn contains(&self, call: &CallSid) -> bool {
+        lock(&self.calls).present.range(entries_of(call)).next().is_some()
+    }
+
+    /// Tells a call something; false when it is not here, or so stuck that its queue is full.
+    pub fn command(&self, call: &CallSid, command: Command) -> bool
+    where
+        Command: Clone,
+    {
+        let calls = lock(&self.calls);
+        let sent = calls.present.range(entries_of(call)).map(|(_, entry)| entry.take(command.clone()));
+        sent.fold(false, |any, sent| any | sent)
+    }
+
+    /// Tells every call something; returns how many took it.
+    pub fn command_all(&self, command: &Command) -> usize
+    where
+        Command: Clone,
+    {
+        let calls = lock(&self.calls);
+        calls.present.values().filter(|entry| entry.take(command.clone())).count()
+    }
+}
+
+impl<Command> Entry<Command> {
+    fn take(&self, command: Command) -> bool {
+        self.commands.try_send(command).is_ok()
+    }
+}
+
+impl<Command> Default for Registry<Command> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<Command> Clone for Registry<Command> {
+    fn clone(&self) -> Self {
+        Self { calls: Arc::clone(&self.calls) }
+    }
+}
+
+impl<Command> Drop for Present<Command> {
+    fn drop(&mut self) {
+        lock(&self.calls).present.remove(&self.key);
+    }
+}
+
+fn entries_of(call: &CallSid) -> std::ops::RangeInclusive<Key> {
+    (call.clone(), 0)..=(call.clone(), u64::MAX)
+}
+
+/// Nothing panics while it holds the lock, and a list is whole after every step: a poisoned one is as good.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(text: &str) -> CallSid {
+        CallSid::parse(text).unwrap()
+    }
+
+    fn business(text: &str) -> BusinessId {
+        BusinessId::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_call_is_listed_until_its_guard_is_dropped() {
+        let registry = Registry::<u8>::new();
+        let (first, _queue) = registry.enter(call("CA1"), business("a"), 9).unwrap();
+        let (second, _other) = registry.enter(call("CA2"), business("b"), 9).unwrap();
+        assert_eq!((registry.len(), registry.len_of(&business("a"))), (2, 1));
+        drop(first);
+        assert!(!registry.contains(&call("CA1")) && registry.contains(&call("CA2")));
+        drop(second);
+        assert!(registry.is_empty());
+    }
+
+    #[test]
+    fn no_more_calls_enter_than_may() {
+        let registry = Registry::<u8>::new();
+        let kept = registry.enter(call("CA1"), business("a"), 1);
+        assert!(kept.is_some() && registry.enter(call("CA2"), business("a"), 1).is_none());
+        drop(kept);
+        assert!(registry.enter(call("CA2"), business("a"), 1).is_some());
+    }
+
+    #[test]
+    fn a_command_reaches_every_entry_of_its_call_and_no_other() {
+        let registry = Registry::new();
+        let (old, mut old_queue) = registry.enter(call("CA1"), business("a"), 9).unwrap();
+        let (_new, mut new_queue) = registry.enter(call("CA1"), business("a"), 9).unwrap();
+        let (_other, mut other_queue) = registry.enter(call("CA11"), business("a"), 9).unwrap();
+        assert!(registry.command(&call("CA1"), 7));
+        assert_eq!((old_queue.try_recv(), new_queue.try_recv()), (Ok(7), Ok(7)));
+        assert!(other_queue.try_recv().is_err() && !registry.command(&call("CA3"), 7));
+        drop(old);
+        assert!(registry.contains(&call("CA1")), "the newer entry is its own");
+        assert_eq!(registry.command_all(&8), 2);
+    }
+
+    #[test]
+    fn a_stuck_call_fills_its_own_queue_and_holds_nobody_up() {
+        let registry = Registry::new();
+        let (_present, _queue) = registry.enter(call("CA1"), business("a"), 9).unwrap();
+        for _ in 0..COMMAND_DEPTH {
+            assert!(registry.command(&call("CA1"), 0));
+        }
+        assert!(!registry.command(&call("CA1"), 0));
+    }
+}
