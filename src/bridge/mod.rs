@@ -1,1 +1,270 @@
-//! The loop that carries one call: sockets, tasks and clocks in, nothing decided.
+//! The loop that carries one call: sockets, tasks and clocks in, nothing decided. What a call decides stands in
+//! [`crate::call`].
+
+mod carry;
+mod clock;
+mod effects;
+mod files;
+mod greetings;
+mod leg;
+mod notes;
+mod passes;
+mod scribe;
+#[cfg(test)]
+mod testing;
+mod waiting;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use secrecy::SecretString;
+use tokio::sync::mpsc;
+use tokio_tungstenite::WebSocketStream;
+use tracing::Instrument;
+
+use self::carry::Reins;
+use self::clock::Clock;
+use self::effects::Effects;
+use self::files::FilePlan;
+use self::greetings::{GreetingKey, Greetings};
+pub use self::leg::caller_socket_config;
+use self::passes::Passes;
+use self::scribe::Entry;
+use self::waiting::{Arrival, Place, WaitingRoom};
+use crate::call::{Brief, Command, Greeting, Opening};
+use crate::clients::{RealtimeClient, TwilioRest};
+use crate::domain::{CallRecord, CallSid, Destination, InstanceId};
+use crate::lifecycle::Tasks;
+use crate::registry::{Present, Registry};
+use crate::store::Ledger;
+use crate::wire::twilio::media::Start;
+
+/// The socket on which Twilio brings a caller, upgraded by `http` with [`caller_socket_config`].
+pub type CallerSocket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// Writes the TwiML that gives a call to one of its business's destinations.
+pub type TransferTwiml = Box<dyn Fn(&CallRecord, &Destination) -> String + Send + Sync>;
+
+/// What this house says to a call it carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// Something for the call itself.
+    Tell(Command),
+    /// The process stops: end the stream at once, and let another instance go on.
+    StopNow,
+}
+
+/// What calls are carried with.
+pub struct BridgeSettings {
+    /// Where calls are kept.
+    pub ledger: Arc<dyn Ledger>,
+    /// Opens sockets to the model.
+    pub realtime: RealtimeClient,
+    /// Hangs up and transfers; without it, the stream is closed and the TwiML after it decides.
+    pub twilio: Option<TwilioRest>,
+    /// The calls in flight.
+    pub registry: Registry<Order>,
+    /// Where tasks are started.
+    pub tasks: Tasks,
+    /// Where event logs, recordings and greetings are kept; without it there are none but in memory.
+    pub data_dir: Option<PathBuf>,
+    /// Whether event logs are kept.
+    pub keep_event_logs: bool,
+    /// Who we are.
+    pub instance: InstanceId,
+    /// How many calls this process carries at once.
+    pub most_calls: usize,
+    /// How a transfer is written.
+    pub transfer_twiml: TransferTwiml,
+    /// Makes a caller a meaningless number for the model's service, which wants to tell one abuser from the whole
+    /// account; without it nothing is said of the caller.
+    pub caller_hash_key: Option<SecretString>,
+}
+
+/// Carries calls.
+pub struct Bridge {
+    parts: Arc<BridgeParts>,
+    ledger: Arc<dyn Ledger>,
+    registry: Registry<Order>,
+    files: FileSettings,
+    instance: InstanceId,
+    most_calls: usize,
+    waiting: WaitingRoom<CallerSocket>,
+    passes: Passes,
+}
+
+/// What the effects of every call need.
+struct BridgeParts {
+    realtime: RealtimeClient,
+    twilio: Option<TwilioRest>,
+    tasks: Tasks,
+    greetings: Greetings,
+    transfer_twiml: TransferTwiml,
+    caller_hash_key: Option<SecretString>,
+}
+
+struct FileSettings {
+    data_dir: Option<PathBuf>,
+    keep_event_logs: bool,
+}
+
+/// What became of a wish to begin a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begun {
+    /// The model is being dialled, and the call waits for its caller.
+    New,
+    /// This attempt of the call has begun before; Twilio asks twice now and then.
+    Already,
+    /// This process carries as many calls as it may, or is about to stop.
+    Full,
+}
+
+impl Bridge {
+    /// A bridge that carries no call yet. It also starts the one task that tells all calls when the process is to end.
+    pub fn new(settings: BridgeSettings) -> Arc<Self> {
+        let greetings = Greetings::new(settings.data_dir.as_ref().map(|folder| folder.join("greetings")));
+        let tasks = settings.tasks;
+        tasks.spawn_background("drain", tell_of_drain(tasks.clone(), settings.registry.clone()));
+        let parts = BridgeParts {
+            realtime: settings.realtime,
+            twilio: settings.twilio,
+            tasks,
+            greetings,
+            transfer_twiml: settings.transfer_twiml,
+            caller_hash_key: settings.caller_hash_key,
+        };
+        Arc::new(Self {
+            parts: Arc::new(parts),
+            ledger: settings.ledger,
+            registry: settings.registry,
+            files: FileSettings { data_dir: settings.data_dir, keep_event_logs: settings.keep_event_logs },
+            instance: settings.instance,
+            most_calls: settings.most_calls,
+            waiting: WaitingRoom::new(),
+            passes: Passes::new(),
+        })
+    }
+
+    /// Begins a call: its beginning is kept, the model is dialled at once, and the call waits for its caller. `model`
+    /// is the plan's own wish.
+    pub fn begin(&self, brief: Brief, record: CallRecord, model: Option<String>) -> Begun {
+        if self.parts.tasks.hard().is_cancelled() {
+            return Begun::Full;
+        }
+        let Some((place, arrival)) = self.waiting.take_place(brief.call.clone(), brief.attempt) else {
+            return Begun::Already;
+        };
+        let business = brief.business.id.clone();
+        let Some((present, orders)) = self.registry.enter(brief.call.clone(), business, self.most_calls)
+        else {
+            tracing::warn!(most_calls = self.most_calls, "no more calls can be carried");
+            return Begun::Full;
+        };
+        let span = tracing::info_span!("call", call.id = %brief.call, tenant.id = %brief.business.id);
+        let (outcome_sender, outcomes) = mpsc::channel(effects::OUTCOME_DEPTH);
+        let scribe = span.in_scope(|| {
+            let ledger = Arc::clone(&self.ledger);
+            let plan = self.files.plan(&brief);
+            scribe::begin(&self.parts.tasks, ledger, brief.call.clone(), outcome_sender.clone(), plan)
+        });
+        if !scribe.write(Entry::Opened(Box::new(record.clone()))) {
+            tracing::error!("the ledger's writer of a new call is gone");
+        }
+        let greeting = self.greeting_key(&brief, model.as_deref());
+        let dial = effects::dial_realtime(&self.parts, &brief, model);
+        let parts = Arc::clone(&self.parts);
+        let effects = Effects::new(parts, record, brief.business.clone(), greeting, dial, outcome_sender);
+        let seat = Seat { _place: place, _present: present };
+        let reins = Reins { orders, outcomes, arrival, effects, scribe };
+        let carried = carry_seated(seat, Arc::clone(&self.parts), greeting, brief, reins);
+        self.parts.tasks.spawn("call", carried.instrument(span));
+        Begun::New
+    }
+
+    /// Gives a caller to the call that waits for it. Gives both back when none waits here: the webhook was answered
+    /// elsewhere, or too long ago.
+    pub fn arrive(
+        &self,
+        call: &CallSid,
+        attempt: u8,
+        start: Start,
+        socket: CallerSocket,
+    ) -> Result<(), Box<Arrival<CallerSocket>>> {
+        self.waiting.arrive(call, attempt, start, socket).map_err(Box::new)
+    }
+
+    /// Whether a call waits here for its caller.
+    pub fn is_waiting(&self, call: &CallSid, attempt: u8) -> bool {
+        self.waiting.is_waiting(call, attempt)
+    }
+
+    /// Whether this is the first use of the pass for this attempt of the call. It can be asked once.
+    pub async fn first_use(&self, call: &CallSid, attempt: u8) -> bool {
+        self.passes.first_use(&*self.ledger, call, attempt, &self.instance).await
+    }
+
+    /// Tells a call something; false when it is not carried here.
+    pub fn tell(&self, call: &CallSid, command: Command) -> bool {
+        self.registry.command(call, Order::Tell(command))
+    }
+
+    fn greeting_key(&self, brief: &Brief, model: Option<&str>) -> GreetingKey {
+        let business = &brief.business;
+        let model = model.map_or_else(|| self.parts.realtime.model(), str::to_owned);
+        GreetingKey::new(&business.id, &brief.opening_words(), &business.voice, &model)
+    }
+}
+
+impl fmt::Debug for Bridge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bridge").field("calls", &self.registry.len()).finish_non_exhaustive()
+    }
+}
+
+impl FileSettings {
+    fn plan(&self, brief: &Brief) -> FilePlan {
+        let Some(data_dir) = &self.data_dir else { return FilePlan::default() };
+        let name = |ending: &str| format!("{}-{}.{ending}", brief.call, brief.attempt);
+        FilePlan {
+            log: self.keep_event_logs.then(|| data_dir.join("calls").join(name("jsonl"))),
+            recording: brief.recorded.then(|| data_dir.join("recordings").join(name("wav"))),
+        }
+    }
+}
+
+/// What a call holds while it is carried; both are given up when it ends, in whatever way.
+struct Seat {
+    _place: Place<CallerSocket>,
+    _present: Present<Order>,
+}
+
+async fn carry_seated(
+    seat: Seat,
+    parts: Arc<BridgeParts>,
+    greeting: GreetingKey,
+    mut brief: Brief,
+    reins: Reins<CallerSocket, crate::clients::ModelSocket>,
+) {
+    let clock = Clock::start();
+    if brief.opening == Opening::Greet
+        && let Some(audio) = parts.greetings.find(&greeting).await
+    {
+        brief.opening = Opening::GreetFrom(Greeting { words: brief.opening_words(), audio });
+    }
+    carry::carry(brief, clock, reins).await;
+    drop(seat);
+}
+
+/// Tells all calls when they are to be handed over, and when the process stops.
+async fn tell_of_drain(tasks: Tasks, registry: Registry<Order>) {
+    tasks.drained_soon().cancelled().await;
+    registry.command_all(&Order::Tell(Command::HandOver));
+    tasks.hard().cancelled().await;
+    registry.command_all(&Order::StopNow);
+}
+
+#[cfg(test)]
+mod tests;

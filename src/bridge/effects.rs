@@ -1,0 +1,200 @@
+//! What a call wants done, done beside it: nothing here is waited for by the loop.
+
+use std::fmt::Write as _;
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+use tokio::sync::mpsc;
+use tracing::Instrument;
+
+use super::BridgeParts;
+use super::greetings::GreetingKey;
+use super::scribe::{Entry, Scribe};
+use crate::call::{Brief, Effect, EffectId, Greeting, Outcome};
+use crate::clients::{ConnectError, Done, ModelSocket, RestError};
+use crate::domain::{Business, CallRecord, DestinationId};
+
+/// Outcomes waiting for the loop, which takes them first of all; a call has a handful of effects under way at most.
+pub(super) const OUTCOME_DEPTH: usize = 32;
+
+/// A connection to a model, being made.
+pub(super) type Dialling<M> = BoxFuture<'static, Result<M, ConnectError>>;
+
+/// What the loop has to do for an effect itself.
+pub(super) enum Begun<M> {
+    /// Poll this connection until it is there.
+    Dialling(Dialling<M>),
+    /// Hand this in; the effect needed no time.
+    Known(Outcome),
+    /// Wait: the outcome comes by the queue.
+    UnderWay,
+}
+
+/// Opens connections to a model of one kind.
+pub(super) type Dial<M> = Box<dyn Fn() -> Dialling<M> + Send>;
+
+/// Does what one call wants done.
+pub(super) struct Effects<M> {
+    parts: Arc<BridgeParts>,
+    record: Arc<CallRecord>,
+    business: Arc<Business>,
+    greeting: GreetingKey,
+    dial: Dial<M>,
+    outcomes: mpsc::Sender<(EffectId, Outcome)>,
+}
+
+impl<M> Effects<M> {
+    pub(super) fn new(
+        parts: Arc<BridgeParts>,
+        record: CallRecord,
+        business: Business,
+        greeting: GreetingKey,
+        dial: Dial<M>,
+        outcomes: mpsc::Sender<(EffectId, Outcome)>,
+    ) -> Self {
+        Self { parts, record: Arc::new(record), business: Arc::new(business), greeting, dial, outcomes }
+    }
+
+    /// Begins an effect. What goes to the ledger goes there in the order of these calls.
+    pub(super) fn begin(&self, id: EffectId, effect: Effect, scribe: &Scribe) -> Begun<M> {
+        match effect {
+            Effect::DialModel => Begun::Dialling((self.dial)()),
+            Effect::Intend(intention) => written(scribe, Entry::Intention(id, intention)),
+            Effect::Checkpoint(turn) => written(scribe, Entry::Turn(id, turn)),
+            Effect::TakeMessage(message) => written(scribe, Entry::Message(id, message)),
+            Effect::KeepGreeting(greeting) => self.keep_greeting(greeting),
+            Effect::HangUp => self.hang_up(id),
+            Effect::Transfer(destination) => self.transfer(id, &destination),
+        }
+    }
+
+    fn keep_greeting(&self, greeting: Greeting) -> Begun<M> {
+        if let Some(file) = self.parts.greetings.keep(&self.greeting, greeting.audio) {
+            self.parts.tasks.spawn("greeting", file.write().in_current_span());
+        }
+        Begun::Known(Outcome::Done)
+    }
+
+    fn hang_up(&self, id: EffectId) -> Begun<M> {
+        let Some(twilio) = self.parts.twilio.clone() else { return Begun::Known(Outcome::Refused) };
+        let record = Arc::clone(&self.record);
+        self.ask_twilio(id, "hang up", async move { twilio.hang_up(&record.account, &record.call).await })
+    }
+
+    fn transfer(&self, id: EffectId, destination: &DestinationId) -> Begun<M> {
+        let Some(destination) = self.business.destination(destination) else {
+            tracing::error!(%destination, "a call wants to go to a destination the business does not have");
+            return Begun::Known(Outcome::Refused);
+        };
+        let Some(twilio) = self.parts.twilio.clone() else { return Begun::Known(Outcome::Refused) };
+        let record = Arc::clone(&self.record);
+        let twiml = (self.parts.transfer_twiml)(&record, destination);
+        let ask = async move { twilio.transfer(&record.account, &record.call, &twiml).await };
+        self.ask_twilio(id, "transfer", ask)
+    }
+
+    /// A task of its own: what was decided is carried out even if the call is over, or broken, meanwhile.
+    fn ask_twilio<F>(&self, id: EffectId, what: &'static str, ask: F) -> Begun<M>
+    where
+        F: Future<Output = Result<Done, RestError>> + Send + 'static,
+    {
+        let outcomes = self.outcomes.clone();
+        let ask = async move {
+            let outcome = match ask.await {
+                Ok(Done::Changed) => Outcome::Done,
+                Ok(Done::AlreadyOver) => {
+                    tracing::debug!("wanted to {what}, but the call was over already");
+                    Outcome::Done
+                }
+                Err(error) => {
+                    tracing::error!(error = chain(&error), "cannot {what} through Twilio's REST interface");
+                    if error.is_temporary() { Outcome::Failed } else { Outcome::Refused }
+                }
+            };
+            // A call that is over has no use for it.
+            let _call_over = outcomes.send((id, outcome)).await;
+        };
+        self.parts.tasks.spawn("twilio rest", ask.in_current_span());
+        Begun::UnderWay
+    }
+}
+
+fn written<M>(scribe: &Scribe, entry: Entry) -> Begun<M> {
+    if scribe.write(entry) {
+        return Begun::UnderWay;
+    }
+    tracing::error!("the store is so slow that this call cannot keep anything more");
+    Begun::Known(Outcome::Failed)
+}
+
+/// Opens sockets to the realtime service for one call.
+pub(super) fn dial_realtime(
+    parts: &Arc<BridgeParts>,
+    brief: &Brief,
+    model: Option<String>,
+) -> Dial<ModelSocket> {
+    let parts = Arc::clone(parts);
+    let caller = parts.caller_hash_key.as_ref().map(|key| caller_hash(key, brief));
+    Box::new(move || {
+        let (parts, model, caller) = (Arc::clone(&parts), model.clone(), caller.clone());
+        Box::pin(async move { parts.realtime.connect(model.as_deref(), caller.as_deref()).await })
+    })
+}
+
+/// A caller of a business as a number that says nothing: without the key, trying all telephone numbers would undo a
+/// plain hash in seconds.
+fn caller_hash(key: &SecretString, brief: &Brief) -> String {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.expose_secret().as_bytes()) else {
+        // HMAC takes a key of any length.
+        return String::new();
+    };
+    for part in [brief.business.id.as_str(), "\n", brief.from.reveal()] {
+        mac.update(part.as_bytes());
+    }
+    mac.finalize().into_bytes().iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// An error with all its causes, for one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        // Writing to a string cannot fail.
+        let _ = write!(text, ": {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::brief;
+    use super::*;
+    use crate::domain::Pii;
+
+    #[test]
+    fn a_caller_is_a_number_that_says_nothing_and_differs_by_business_and_key() {
+        let key = |text: &str| SecretString::from(text);
+        let one = caller_hash(&key("k"), &brief());
+        assert_eq!(one, caller_hash(&key("k"), &brief()));
+        assert_eq!(one.len(), 64);
+        assert_ne!(one, caller_hash(&key("l"), &brief()));
+        let other = Brief { from: Pii::new("+14155550124".to_owned()), ..brief() };
+        assert_ne!(one, caller_hash(&key("k"), &other));
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_causes() {
+        let source = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let error = ConnectError::Refused { host: "h".to_owned(), source };
+        assert_eq!(chain(&error), "cannot connect to h: connection refused");
+    }
+}

@@ -1,0 +1,184 @@
+//! What a call wants kept, written down beside it: its ledger in order, and its files. The call never waits for any of it.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{sleep, timeout};
+
+use super::effects::chain;
+use super::files::{self, FilePlan, Files};
+use crate::call::{EffectId, Outcome};
+use crate::domain::{CallRecord, CallSid, Ending, Intention, Message, Turn, Usage};
+use crate::lifecycle::Tasks;
+use crate::store::{Ledger, StoreError};
+
+/// Entries waiting for the ledger: a call has one every few seconds, so this is minutes of an unreachable store.
+const LEDGER_DEPTH: usize = 64;
+
+/// One try to write. The store answers in milliseconds; a call that wants to hang up waits for its intention, and its
+/// caller hears silence for so long.
+const WRITE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The one try to write the end: nobody waits for it, and it must not be written twice.
+const LAST_WRITE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Until the second and third try: long enough for a failing connection to be replaced.
+const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(500)];
+
+/// Something for the ledger.
+#[derive(Debug)]
+pub(super) enum Entry {
+    /// The call began.
+    Opened(Box<CallRecord>),
+    /// The caller's stream was there, at this time of day.
+    Answered(i64),
+    /// What is meant to happen when the stream closes.
+    Intention(EffectId, Option<Intention>),
+    /// A turn.
+    Turn(EffectId, Box<Turn>),
+    /// A message for the business.
+    Message(EffectId, Box<Message>),
+    /// The stream is over, at this time of day.
+    Ended(Box<Ending>, Usage, i64),
+}
+
+/// The call's end of the queues. Dropping it lets the writers finish what they have and end.
+#[derive(Debug)]
+pub(super) struct Scribe {
+    ledger: mpsc::Sender<Entry>,
+    /// The call's files.
+    pub(super) files: Files,
+    /// Resolves, as an error, when the ledger's writer has nothing left.
+    ledger_done: oneshot::Receiver<()>,
+}
+
+/// Begins to write for one call: two writers in one task, so that a slow store does not tear holes into a recording.
+pub(super) fn begin(
+    tasks: &Tasks,
+    ledger: Arc<dyn Ledger>,
+    call: CallSid,
+    outcomes: mpsc::Sender<(EffectId, Outcome)>,
+    plan: FilePlan,
+) -> Scribe {
+    let (entries, queue) = mpsc::channel(LEDGER_DEPTH);
+    let (done, ledger_done) = oneshot::channel();
+    let (files, pieces) = files::queue(&plan);
+    let span = tracing::Span::current();
+    let write_ledger = async move {
+        write_entries(&*ledger, &call, queue, &outcomes).await;
+        drop(done);
+    };
+    let write = async move {
+        tokio::join!(write_ledger, files::write(plan, pieces));
+    };
+    tasks.spawn("scribe", tracing::Instrument::instrument(write, span));
+    Scribe { ledger: entries, files, ledger_done }
+}
+
+impl Entry {
+    /// Whose outcome the call waits for.
+    fn effect(&self) -> Option<EffectId> {
+        match self {
+            Self::Intention(id, _) | Self::Turn(id, _) | Self::Message(id, _) => Some(*id),
+            Self::Opened(_) | Self::Answered(_) | Self::Ended(..) => None,
+        }
+    }
+}
+
+impl Scribe {
+    /// Has an entry written after those before it; false when too many wait already.
+    pub(super) fn write(&self, entry: Entry) -> bool {
+        self.ledger.try_send(entry).is_ok()
+    }
+
+    /// Has the last entry written, and waits until all are, but no longer than `patience`: then the writer goes on alone.
+    pub(super) async fn finish(self, last: Entry, patience: Duration) {
+        let Self { ledger, files, ledger_done } = self;
+        let finish = async {
+            if ledger.send(last).await.is_err() {
+                tracing::error!("the ledger's writer of this call is gone");
+            }
+            drop(ledger);
+            // It is never sent anything: being dropped is its word.
+            let _dropped = ledger_done.await;
+        };
+        if tokio::join!(timeout(patience, finish), files.finish(patience)).0.is_err() {
+            tracing::warn!("the end of this call is not in the ledger yet");
+        }
+    }
+}
+
+async fn write_entries(
+    ledger: &dyn Ledger,
+    call: &CallSid,
+    mut queue: mpsc::Receiver<Entry>,
+    outcomes: &mpsc::Sender<(EffectId, Outcome)>,
+) {
+    while let Some(entry) = queue.recv().await {
+        let written = write_entry(ledger, call, &entry).await;
+        if let Some(id) = entry.effect() {
+            let outcome = if written { Outcome::Done } else { Outcome::Failed };
+            // A call that is over has no use for it.
+            let _call_over = outcomes.send((id, outcome)).await;
+        }
+    }
+}
+
+async fn write_entry(ledger: &dyn Ledger, call: &CallSid, entry: &Entry) -> bool {
+    use Repeat::{CountsTwice, IsHarmless};
+    match entry {
+        Entry::Opened(record) => {
+            let open = || async { ledger.open_call(record).await.map(drop) };
+            persist("the call's beginning", IsHarmless, open).await
+        }
+        Entry::Answered(at_ms) => {
+            persist("the caller's arrival", IsHarmless, || ledger.answered(call, *at_ms)).await
+        }
+        Entry::Intention(_, intention) => {
+            persist("an intention", IsHarmless, || ledger.intend(call, intention.as_ref())).await
+        }
+        Entry::Turn(_, turn) => persist("a turn", IsHarmless, || ledger.keep_turn(call, turn)).await,
+        Entry::Message(_, message) => persist("a message", IsHarmless, || ledger.take_message(message)).await,
+        Entry::Ended(ending, usage, at_ms) => {
+            let end = || ledger.end_stream(call, ending, usage, *at_ms);
+            persist("the stream's end", CountsTwice, end).await
+        }
+    }
+}
+
+/// What writing a second time would do when the first was heard after all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repeat {
+    /// Nothing.
+    IsHarmless,
+    /// Count twice what was used once. So it is waited for longer, and not repeated when nothing is known of it.
+    CountsTwice,
+}
+
+/// Tries to write until it succeeds or there is no hope left; says whether it did.
+async fn persist<W, F>(what: &str, repeat: Repeat, write: W) -> bool
+where
+    W: Fn() -> F,
+    F: Future<Output = Result<(), StoreError>>,
+{
+    let mut pauses = PAUSES.into_iter();
+    let patience = if repeat == Repeat::CountsTwice { LAST_WRITE_PATIENCE } else { WRITE_PATIENCE };
+    loop {
+        let (error, again) = match timeout(patience, write()).await {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => (chain(&error), error.is_temporary()),
+            Err(elapsed) => (elapsed.to_string(), repeat == Repeat::IsHarmless),
+        };
+        let Some(pause) = pauses.next().filter(|_| again) else {
+            tracing::error!(%error, "cannot keep {what}");
+            return false;
+        };
+        tracing::debug!(%error, "keeping {what} again");
+        sleep(pause).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

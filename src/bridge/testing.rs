@@ -1,0 +1,143 @@
+//! What the tests of this room share: a ledger that writes down what it is told, or fails as it is told.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+
+use crate::call::{Brief, Opening};
+use crate::domain::{
+    AccountSid, Business, BusinessId, CallRecord, CallSid, Ending, InstanceId, Intention, Message, Pii,
+    PlanId, Turn, Usage,
+};
+use crate::store::{Ledger, StoreError};
+
+/// How the ledger behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mood {
+    Well,
+    /// The first try of every write fails.
+    Flaky,
+    /// Nothing is ever answered.
+    Stuck,
+    /// Everything fails.
+    Down,
+}
+
+#[derive(Debug)]
+pub(super) struct TestLedger {
+    pub(super) mood: Mood,
+    /// How often a write was tried.
+    pub(super) tries: AtomicUsize,
+    /// What was written, a word each.
+    pub(super) written: Mutex<Vec<String>>,
+    /// What the next claim says, and whether the call is known.
+    pub(super) claim: bool,
+    pub(super) known: bool,
+}
+
+impl TestLedger {
+    pub(super) fn new(mood: Mood) -> Self {
+        Self { mood, tries: AtomicUsize::new(0), written: Mutex::default(), claim: true, known: true }
+    }
+
+    pub(super) fn words(&self) -> Vec<String> {
+        self.written.lock().unwrap().clone()
+    }
+
+    async fn keep(&self, word: String) -> Result<(), StoreError> {
+        let first = self.tries.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+        match self.mood {
+            Mood::Stuck => std::future::pending().await,
+            Mood::Down => return Err(failure()),
+            Mood::Flaky if first => return Err(failure()),
+            Mood::Flaky | Mood::Well => {}
+        }
+        self.written.lock().unwrap().push(word);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Ledger for TestLedger {
+    async fn open_call(&self, record: &CallRecord) -> Result<bool, StoreError> {
+        self.keep(format!("opened {}", record.call)).await.map(|()| true)
+    }
+    async fn call(&self, _call: &CallSid) -> Result<Option<CallRecord>, StoreError> {
+        Ok(self.known.then(record))
+    }
+    async fn claim_attempt(&self, _: &CallSid, attempt: u8, _: &InstanceId) -> Result<bool, StoreError> {
+        self.keep(format!("claimed {attempt}")).await.map(|()| self.claim)
+    }
+    async fn answered(&self, _: &CallSid, _: i64) -> Result<(), StoreError> {
+        self.keep("answered".to_owned()).await
+    }
+    async fn keep_turn(&self, _: &CallSid, turn: &Turn) -> Result<(), StoreError> {
+        self.keep(format!("turn {}", turn.number)).await
+    }
+    async fn turns(&self, _: &CallSid) -> Result<Vec<Turn>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn intend(&self, _: &CallSid, intention: Option<&Intention>) -> Result<(), StoreError> {
+        self.keep(format!("intends {intention:?}")).await
+    }
+    async fn take_message(&self, message: &Message) -> Result<(), StoreError> {
+        self.keep(format!("message {}", message.tool_call)).await
+    }
+    async fn messages(&self, _: &BusinessId) -> Result<Vec<Message>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn end_stream(&self, _: &CallSid, ending: &Ending, _: &Usage, _: i64) -> Result<(), StoreError> {
+        self.keep(format!("ended {ending:?}")).await
+    }
+    async fn end_call(&self, _: &CallSid, _: i64) -> Result<(), StoreError> {
+        self.keep("over".to_owned()).await
+    }
+}
+
+fn failure() -> StoreError {
+    StoreError::Away { doing: "keep it", source: "the test says so".into() }
+}
+
+pub(super) fn call_sid() -> CallSid {
+    CallSid::parse("CA00000000000000000000000000000001").unwrap()
+}
+
+pub(super) fn record() -> CallRecord {
+    CallRecord {
+        call: call_sid(),
+        account: AccountSid::parse("AC1").unwrap(),
+        business: BusinessId::parse("business-1").unwrap(),
+        plan: PlanId::parse("premium").unwrap(),
+        from: Pii::new("+14155550123".to_owned()),
+        to: Pii::new("+15551234567".to_owned()),
+        started_ms: 1,
+        answered_ms: None,
+        ended_ms: None,
+        ending: None,
+        intention: None,
+        attempts: 1,
+        instance: InstanceId::parse("here").unwrap(),
+        usage: Usage::default(),
+    }
+}
+
+pub(super) fn brief() -> Brief {
+    let business: Business = serde_json::from_str(
+        r#"{"id":"business-1","name":"Luna Dental","plan":"premium","greeting":"Hello.","instructions":"Be kind.",
+            "destinations":[{"id":"front-office","label":"the front office","number":"+15550001111"}],
+            "tools":["end_call","transfer_call"]}"#,
+    )
+    .unwrap();
+    Brief {
+        call: call_sid(),
+        attempt: 1,
+        plan: business.plan.clone(),
+        business,
+        from: Pii::new("+14155550123".to_owned()),
+        began_ms: 1,
+        longest: std::time::Duration::from_secs(600),
+        recorded: false,
+        opening: Opening::Greet,
+    }
+}
