@@ -1,3 +1,5 @@
+//! Calls begun, refused, told and ended, with a model nobody can connect to.
+
 use std::time::Duration;
 
 use super::testing::{Mood, TestLedger, brief, call_sid, record};

@@ -1,3 +1,5 @@
+//! The loop between two in-memory sockets, in paused time, with the real machine and codec.
+
 use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};

@@ -1,3 +1,5 @@
+//! A call's files, with a disk that keeps up and one that does not.
+
 use super::*;
 
 fn plan(folder: &tempfile::TempDir) -> FilePlan {

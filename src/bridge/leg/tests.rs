@@ -1,3 +1,5 @@
+//! One socket against peers that behave, stall, babble and vanish.
+
 use std::future::poll_fn;
 
 use tokio::io::{DuplexStream, duplex};

@@ -1,3 +1,5 @@
+//! The ledger's writer, with a store that works, stumbles, hangs and fails.
+
 use super::super::clock::Clock;
 use super::super::testing::{Mood, TestLedger, call_sid, record};
 use super::*;

@@ -1,3 +1,5 @@
+//! The model's socket against small servers that accept, refuse, redirect and say nothing.
+
 use std::net::Ipv4Addr;
 
 use rustls::RootCertStore;

@@ -1,3 +1,5 @@
+//! The REST client against a small server that answers what a test tells it to.
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
