@@ -106,6 +106,7 @@ pub struct TwilioStream {
     faults: Vec<LineFault>,
     never_stop: bool,
     violations: Vec<Violation>,
+    clears: Vec<Moment>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +135,7 @@ impl TwilioStream {
             faults,
             never_stop,
             violations: Vec::new(),
+            clears: Vec::new(),
         }
     }
 
@@ -162,6 +164,7 @@ impl TwilioStream {
                 self.play(now);
             }
             Ok(Told::Clear) => {
+                self.clears.push(now);
                 for name in self.playout.clear() {
                     self.echo(&name, now);
                 }
@@ -249,6 +252,11 @@ impl TwilioStream {
     /// What the server did that Twilio warns about.
     pub fn violations(&self) -> &[Violation] {
         &self.violations
+    }
+
+    /// When the server told it to forget what was not played.
+    pub fn clears(&self) -> &[Moment] {
+        &self.clears
     }
 
     fn frame_due(&self) -> Moment {

@@ -10,6 +10,7 @@ mod frame;
 mod line;
 pub mod model;
 mod playout;
+pub mod socket;
 pub mod tone;
 pub mod world;
 
