@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use bytes::Bytes;
+
 use super::*;
 use crate::sim::{Act, Step, When, tone};
 use crate::wire::twilio::media::{FromTwilio, ToTwilio};

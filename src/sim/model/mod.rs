@@ -77,6 +77,7 @@ pub struct ModelService {
     over: bool,
     counter: u64,
     heard: Vec<ClientEvent>,
+    keeps_events: bool,
     refusals: Vec<ServiceRefusal>,
 }
 
@@ -120,6 +121,7 @@ impl ModelService {
             over: false,
             counter: 0,
             heard: Vec::new(),
+            keeps_events: true,
             refusals: Vec::new(),
             script,
         };
@@ -127,12 +129,19 @@ impl ModelService {
         service
     }
 
+    /// Keeps no event of the client's from now on: for long calls by the thousand.
+    pub fn forget_events(&mut self) {
+        self.keeps_events = false;
+    }
+
     /// Hears a frame of the client's.
     pub fn hear(&mut self, frame: Frame, now: Moment) {
         if self.over {
             return;
         }
-        if let Frame::Text(text) = &frame {
+        if let Frame::Text(text) = &frame
+            && self.keeps_events
+        {
             self.heard.push(ClientEvent { at: now, text: text.clone() });
         }
         if now < self.busy_until || !self.inbox.is_empty() {

@@ -131,16 +131,14 @@ async fn serve<S>(
             if mine.target.is_empty() {
                 *mine = log.clone();
             }
-            if plan.keep_events {
-                mine.events.extend(service.heard().iter().skip(mine.events.len()).cloned());
-            }
+            mine.events.extend(service.heard().iter().skip(mine.events.len()).cloned());
             mine.refusals.extend(service.refusals().iter().skip(mine.refusals.len()).cloned());
             mine.appended_ms = service.appended_ms();
         });
     };
     let expected = plan.authorization.as_deref();
     // A refused or broken handshake is in the log: a connection that is over and never said anything.
-    let _served = serve_model(stream, script, seed, expected, &mut log, on_event).await;
+    let _served = serve_model(stream, script, seed, plan.keep_events, expected, &mut log, on_event).await;
     logs.send_modify(|logs| {
         if let Some(mine) = logs.get_mut(number) {
             (mine.target, mine.authorization, mine.headers) = (log.target, log.authorization, log.headers);
@@ -155,6 +153,7 @@ pub async fn serve_model<S>(
     stream: S,
     script: Script,
     seed: u64,
+    keep_events: bool,
     authorization: Option<&str>,
     log: &mut ConnectionLog,
     on_event: impl Fn(&ModelService, &ConnectionLog),
@@ -190,6 +189,9 @@ where
     let socket = accept_hdr_async_with_config(stream, check, Some(config())).await;
     let mut socket = socket.map_err(|error| SocketError::Handshake(Box::new(error)))?;
     let mut service = ModelService::new(script, seed, clock.now());
+    if !keep_events {
+        service.forget_events();
+    }
     on_event(&service, log);
     loop {
         while let Some(frame) = service.next_frame() {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::call::{Brief, Note, Opening};
 use crate::domain::{Business, BusinessImport, CallSid, Ending, PlanId};
-use crate::sim::model::{Reply, Script};
+use crate::sim::model::{Reply, ReplyItem, Script};
 use crate::sim::{Act, LineFault, Step, When, tone};
 
 const IMPORT: &str = r#"{"businesses":[{"id":"business-1","name":"Luna Dental","plan":"premium","lines":["+15551234567"],
@@ -147,4 +147,43 @@ fn ten_minutes_of_talk_end_at_the_plans_limit() {
     assert_eq!(report.ended_at.as_millis() / 1_000, 599);
     // Nothing is transcribed, so only the model's turns are kept: one every six seconds.
     assert!(report.turns().count() > 90);
+}
+
+/// One world of random speech, pieces, pace, lines and one interruption.
+fn random(seed: u64, jitter_ms: u64) -> Report {
+    let mut dice = Dice::new(seed);
+    let items = (0..dice.within(1..=3)).map(|n| ReplyItem::Speech {
+        audio: tone::noise(seed * 10 + n + 1, dice.within(4_000..=24_000) as usize),
+        words: "one two three four five".to_owned(),
+    });
+    let mut script =
+        Script::new(Reply::speech(tone::noise(seed * 10, 4_000), "Hi."), Reply { items: items.collect() });
+    script.pace.delta_ms = 5..=dice.within(20..=700);
+    script.pace.speed = dice.within(1..=20) as u32;
+    let after_ms = dice.within(50..=4_000);
+    let caller =
+        vec![say(When::AfterSilence(600), 500), say(When::WhileHearing { utterance: 1, after_ms }, 600)];
+    let mut plan = Plan::new(brief(), script, caller).unwrap();
+    plan.seed = seed;
+    plan.twilio.jitter = Duration::from_millis(jitter_ms);
+    plan.limit = Moment::from_millis(14_000);
+    World::new(plan).run()
+}
+
+#[test]
+fn in_random_worlds_nothing_is_refused_and_every_sample_played_is_accounted_for() {
+    let mut interrupted = 0;
+    for seed in 0..100 {
+        let report = random(seed, seed % 40);
+        clean(&report);
+        let (items, strays) = report.items_heard();
+        assert_eq!(strays, 0, "seed {seed}");
+        assert!(items.iter().all(|item| item.heard <= item.forwarded && item.forwarded <= item.made));
+        for told in report.told() {
+            interrupted += 1;
+            assert!(told.told_ms as f64 <= told.made_ms, "seed {seed}: {told:?}");
+            assert!(told.error_ms().abs() <= 120.0, "seed {seed}: {told:?}");
+        }
+    }
+    assert!(interrupted > 50);
 }

@@ -2,15 +2,15 @@
 //!
 //! Strict where Twilio is strict: a message with a field too many or too few is refused and noted.
 
-use std::borrow::Cow;
+mod message;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 
+use self::message::Told;
 use super::playout::{Full, Playout};
 use super::{Caller, Deed, Frame};
 use crate::audio::mulaw::FRAME_BYTES;
@@ -153,7 +153,10 @@ impl TwilioStream {
                 return;
             }
         };
-        match self.read(text) {
+        if self.phase != Phase::Streaming {
+            return self.refuse(31951, "a message before start".to_owned(), now);
+        }
+        match message::read(text, &self.names.stream) {
             Ok(Told::Media(audio)) => {
                 if self.playout.push(audio, now) == Err(Full) {
                     self.refuse(31931, "more than 10 minutes of audio are buffered".to_owned(), now);
@@ -182,8 +185,9 @@ impl TwilioStream {
         }
         if self.phase == Phase::Connected && now >= self.began + START_AFTER {
             self.phase = Phase::Streaming;
-            let start = self.start();
-            self.send(start, now);
+            self.sequence += 1;
+            let start = message::start(&self.names, self.sequence);
+            self.send(Frame::Text(start), now);
         }
         while self.phase == Phase::Streaming && self.frame_due() <= now {
             let due = self.frame_due();
@@ -375,114 +379,9 @@ impl TwilioStream {
         text.into()
     }
 
-    fn start(&mut self) -> Frame {
-        self.sequence += 1;
-        let StreamNames { account, call, stream, parameters } = &self.names;
-        let message = StartMessage {
-            event: "start",
-            sequence_number: self.sequence.to_string(),
-            start: Start {
-                account_sid: account.as_str(),
-                stream_sid: stream.as_str(),
-                call_sid: call.as_str(),
-                tracks: ["inbound"],
-                media_format: MediaFormat { encoding: "audio/x-mulaw", sample_rate: 8_000, channels: 1 },
-                custom_parameters: parameters,
-            },
-            stream_sid: stream.as_str(),
-        };
-        // A struct of texts and numbers always prints.
-        Frame::Text(serde_json::to_string(&message).unwrap_or_default().into())
-    }
-
-    /// Reads a message as strictly as Twilio does: exactly the fields, our stream, whole base64.
-    fn read(&self, text: &Text) -> Result<Told, String> {
-        if self.phase != Phase::Streaming {
-            return Err("a message before start".to_owned());
-        }
-        let message: Message<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if message.stream_sid != self.names.stream.as_str() {
-            return Err(format!("streamSid {:?} is not this stream's", message.stream_sid));
-        }
-        match (message.event.as_ref(), message.media, message.mark) {
-            ("media", Some(media), None) => {
-                let audio = STANDARD.decode(media.payload.as_bytes());
-                Ok(Told::Media(audio.map_err(|error| format!("payload: {error}"))?.into()))
-            }
-            ("mark", None, Some(mark)) => Ok(Told::Mark(mark.name.as_ref().into())),
-            ("clear", None, None) => Ok(Told::Clear),
-            ("media" | "mark" | "clear", ..) => {
-                Err(format!("{:?} with other fields than its own", message.event))
-            }
-            (other, ..) => Err(format!("unknown event {other:?}")),
-        }
-    }
-
     fn refuse(&mut self, code: u16, why: String, at: Moment) {
         self.violations.push(Violation { at, code, why });
     }
-}
-
-/// What the server says, once it is known to be right.
-enum Told {
-    Media(Bytes),
-    Mark(Text),
-    Clear,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Message<'a> {
-    #[serde(borrow)]
-    event: Cow<'a, str>,
-    #[serde(borrow, rename = "streamSid")]
-    stream_sid: Cow<'a, str>,
-    #[serde(borrow)]
-    media: Option<Media<'a>>,
-    #[serde(borrow)]
-    mark: Option<Mark<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Media<'a> {
-    #[serde(borrow)]
-    payload: Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Mark<'a> {
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct StartMessage<'a> {
-    event: &'static str,
-    sequence_number: String,
-    start: Start<'a>,
-    stream_sid: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Start<'a> {
-    account_sid: &'a str,
-    stream_sid: &'a str,
-    call_sid: &'a str,
-    tracks: [&'static str; 1],
-    media_format: MediaFormat,
-    custom_parameters: &'a BTreeMap<String, String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct MediaFormat {
-    encoding: &'static str,
-    sample_rate: u32,
-    channels: u32,
 }
 
 #[cfg(test)]
