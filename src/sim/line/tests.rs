@@ -1,8 +1,7 @@
 //! The stream against the recorded call, and where Twilio is strict.
 
-use serde_json::Value;
-
 use bytes::Bytes;
+use serde_json::Value;
 
 use super::*;
 use crate::sim::{Act, Step, When, tone};
