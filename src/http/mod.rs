@@ -1,3 +1,97 @@
 //! Who calls us: one file an endpoint, one table of routes.
+//!
+//! Twilio signs what it sends, over the URL it was given: every webhook and the upgrade are checked against the
+//! configured public URL, never against a header somebody forwarded. A proxy may serve us under a path prefix, and may
+//! take the prefix off on the way or not: both are served, and both are signed with the prefix.
 
+mod answer;
+mod dial;
+mod health;
+mod hop;
 pub mod listen;
+mod media;
+mod next;
+pub mod paths;
+mod refusal;
+mod signed;
+mod status;
+mod upgrade;
+mod voice;
+mod words;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{any, get, post};
+
+pub use self::hop::HOP;
+use self::hop::Hop;
+use crate::bridge::Bridge;
+use crate::call::Command;
+use crate::domain::{InstanceId, PublicUrl, StreamUrl};
+use crate::lifecycle::Tasks;
+use crate::registry::Registry;
+use crate::store::{Directory, Ledger};
+use crate::wire::stream_token::PassKey;
+use crate::wire::twilio::signature::Verifier;
+
+/// What the endpoints need.
+pub struct App {
+    /// Who answers.
+    pub directory: Arc<dyn Directory>,
+    /// What happened.
+    pub ledger: Arc<dyn Ledger>,
+    /// What carries calls.
+    pub bridge: Bridge,
+    /// The calls it carries.
+    pub registry: Registry<Command>,
+    /// Checks Twilio's signatures.
+    pub verifier: Verifier,
+    /// Makes and checks the passes between webhook and stream.
+    pub pass_key: PassKey,
+    /// Where Twilio reaches the webhooks.
+    pub public_url: PublicUrl,
+    /// Where Twilio reaches the media socket: the same host as a rule.
+    pub stream_public_url: PublicUrl,
+    /// Who we are.
+    pub instance: InstanceId,
+    /// Where tasks run, and whether they are to end.
+    pub tasks: Tasks,
+    /// What time of day it is, in milliseconds since 1970.
+    pub clock: fn() -> i64,
+}
+
+impl App {
+    /// The URL in our TwiML.
+    fn stream_url(&self) -> StreamUrl {
+        self.stream_public_url.stream(paths::MEDIA)
+    }
+}
+
+/// Every route of the server, each of its responses marked with who made it.
+pub fn routes(app: Arc<App>) -> Router {
+    let hop = Hop::of(&app.instance);
+    let mut routes = table();
+    let mut prefixes = vec![app.public_url.prefix(), app.stream_public_url.prefix()];
+    prefixes.dedup();
+    for prefix in prefixes.into_iter().filter(|prefix| !prefix.is_empty()) {
+        routes = routes.nest(prefix, table());
+    }
+    hop::signed_by(hop, routes.fallback(health::not_found).with_state(app))
+}
+
+fn table() -> Router<Arc<App>> {
+    let spoken = Router::new()
+        .route(paths::VOICE, get(voice::voice).post(voice::voice))
+        .route(paths::NEXT, get(next::next).post(next::next))
+        .route(paths::DIAL, get(dial::dial).post(dial::dial));
+    hop::spoken_when_it_panics(spoken)
+        .route(paths::STATUS, post(status::call).get(status::call))
+        .route(paths::STREAM_STATUS, post(status::stream).get(status::stream))
+        // Any method: the refusal of a wrong one is ours, and says what arrived.
+        .route(paths::MEDIA, any(media::media))
+        .route(&format!("{}/", paths::MEDIA), any(media::media))
+        .route(paths::HEALTH, get(health::health))
+        .route(paths::READY, get(health::ready))
+        .route("/", get(health::who_am_i))
+}

@@ -1,0 +1,202 @@
+//! What a caller meets: the model, the business's own fallback, or a polite sentence; never silence.
+
+use std::time::Duration;
+
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+
+use super::{App, paths, words};
+use crate::bridge::Begun;
+use crate::call::{Brief, Opening};
+use crate::domain::{
+    AccountSid, Business, BusinessId, CallRecord, CallSid, Destination, Fallback, PhoneNumber, Pii, Plan, Usage,
+};
+use crate::store::StoreError;
+use crate::wire::stream_token::Pass;
+use crate::wire::twilio::twiml::Twiml;
+
+/// How long a pass is good. Twilio opens the stream half a second after the TwiML; a minute forgives slow clocks and
+/// slower networks.
+const PASS_LIFE_MS: i64 = 60_000;
+
+/// What a resumed call has left at least, however long it has lasted: enough to say goodbye.
+const LEAST_LEFT: Duration = Duration::from_secs(60);
+
+/// TwiML, as an HTTP response Twilio accepts.
+pub(super) struct Spoken(Twiml);
+
+impl Spoken {
+    /// The end of the call, without a word.
+    pub(super) fn hang_up() -> Self {
+        Self(Twiml::new().hang_up())
+    }
+
+    /// A sentence, then the end of the call.
+    pub(super) fn goodbye(sentence: &str) -> Self {
+        Self(Twiml::new().say(sentence).hang_up())
+    }
+}
+
+impl IntoResponse for Spoken {
+    fn into_response(self) -> Response {
+        ([(CONTENT_TYPE, "text/xml; charset=utf-8")], self.0.write()).into_response()
+    }
+}
+
+/// Who calls whom, as Twilio says it in every one of its requests.
+pub(super) struct Leg<'a> {
+    /// The call.
+    pub(super) call: &'a CallSid,
+    /// The account it came from.
+    pub(super) account: &'a AccountSid,
+    /// Who calls.
+    pub(super) from: &'a Pii<String>,
+    /// Which line was called.
+    pub(super) to: &'a Pii<String>,
+}
+
+/// Who answers a call, under which plan.
+pub(super) struct Answerer {
+    pub(super) business: Business,
+    pub(super) plan: Plan,
+}
+
+/// Why nobody was found to answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Nobody {
+    /// No business has this id, or this line.
+    #[error("no business has this id or line; see `frontdesk business list`")]
+    Unknown,
+    /// There is one, but not the plan it names.
+    #[error("business {} is on plan {}, which cannot be read", .0.id, .0.plan)]
+    NoPlan(Box<Business>),
+    /// The store did not answer, and nothing was known from before.
+    #[error("the store did not say who answers: {0}")]
+    Store(#[source] StoreError),
+}
+
+impl App {
+    /// The business by its id where one was given, else the one whose line was called.
+    pub(super) async fn who_answers(&self, id: Option<&BusinessId>, to: &Pii<String>) -> Result<Answerer, Nobody> {
+        let business = match id {
+            Some(id) => self.directory.business(id).await,
+            None => match PhoneNumber::parse(to.reveal()) {
+                Ok(line) => self.directory.business_by_line(&line).await,
+                Err(_) => return Err(Nobody::Unknown),
+            },
+        };
+        let business = business.map_err(Nobody::Store)?.ok_or(Nobody::Unknown)?;
+        match self.directory.plan(&business.plan).await {
+            Ok(Some(plan)) => Ok(Answerer { business, plan }),
+            Ok(None) => Err(Nobody::NoPlan(Box::new(business))),
+            Err(error) => {
+                tracing::warn!(business.id = %business.id, %error, "cannot read the plan of a business");
+                Err(Nobody::NoPlan(Box::new(business)))
+            }
+        }
+    }
+
+    /// What a new call is kept as.
+    pub(super) fn record(&self, leg: &Leg<'_>, answerer: &Answerer) -> CallRecord {
+        CallRecord {
+            call: leg.call.clone(),
+            account: leg.account.clone(),
+            business: answerer.business.id.clone(),
+            plan: answerer.plan.id.clone(),
+            from: leg.from.clone(),
+            to: leg.to.clone(),
+            started_ms: (self.clock)(),
+            answered_ms: None,
+            ended_ms: None,
+            ending: None,
+            intention: None,
+            attempts: 1,
+            instance: self.instance.clone(),
+            usage: Usage::default(),
+        }
+    }
+
+    /// What the call knows when this stream of it begins.
+    pub(super) fn brief(&self, answerer: &Answerer, record: &CallRecord, opening: Opening) -> Brief {
+        let Answerer { business, plan } = answerer;
+        let allowed = Duration::from_secs(u64::from(plan.minutes_per_call) * 60);
+        let spent_ms = (self.clock)().saturating_sub(record.started_ms);
+        let spent = Duration::from_millis(u64::try_from(spent_ms).unwrap_or(0));
+        Brief {
+            call: record.call.clone(),
+            attempt: record.attempts,
+            recorded: business.recording && plan.recording,
+            business: business.clone(),
+            plan: plan.id.clone(),
+            from: record.from.clone(),
+            longest: allowed.saturating_sub(spent).max(LEAST_LEFT.min(allowed)),
+            opening,
+        }
+    }
+
+    /// Dials the model ahead, and sends the caller to it; to the fallback when no more calls can be carried.
+    pub(super) fn connect(&self, answerer: &Answerer, record: CallRecord, opening: Opening) -> Spoken {
+        let brief = self.brief(answerer, &record, opening);
+        let twiml = self.stream(&record);
+        let to = record.to.clone();
+        match self.bridge.begin(brief, record) {
+            Begun::Now | Begun::Already => twiml,
+            Begun::TooMany => {
+                tracing::warn!(business.id = %answerer.business.id, "too many calls at once on this instance");
+                self.fall_back(&answerer.business, &to)
+            }
+        }
+    }
+
+    /// `<Connect><Stream>`, and the way back when the stream has ended.
+    fn stream(&self, record: &CallRecord) -> Spoken {
+        let pass = Pass {
+            call: record.call.clone(),
+            account: record.account.clone(),
+            business: record.business.clone(),
+            attempt: record.attempts,
+            expires_ms: (self.clock)().saturating_add(PASS_LIFE_MS),
+        };
+        let token = self.pass_key.sign(&pass);
+        // Only the token is trusted when they come back; the others are for people who read logs.
+        let parameters = [
+            ("businessId", record.business.as_str()),
+            ("plan", record.plan.as_str()),
+            ("to", record.to.reveal()),
+            ("from", record.from.reveal()),
+            ("token", &token),
+        ];
+        let next = self.public_url.join(paths::NEXT);
+        let status = self.public_url.join(paths::STREAM_STATUS);
+        Spoken(Twiml::new().connect_stream(&self.stream_url(), &next, &status, &parameters).redirect(&next))
+    }
+
+    /// What the business wants for a caller whom the model cannot serve. `to` is the line that was called.
+    pub(super) fn fall_back(&self, business: &Business, to: &Pii<String>) -> Spoken {
+        match &business.fallback {
+            Some(Fallback::Transfer(id)) => business
+                .destination(id)
+                .map_or_else(|| Spoken::goodbye(words::CANNOT_ANSWER), |place| self.transfer(place, to)),
+            Some(Fallback::Message(sentence)) => Spoken::goodbye(sentence),
+            None => Spoken::goodbye(words::CANNOT_ANSWER),
+        }
+    }
+
+    /// Rings a destination, and asks us what next when nobody answers there.
+    pub(super) fn transfer(&self, destination: &Destination, to: &Pii<String>) -> Spoken {
+        // Twilio takes only a number of ours for this, and the line that was called is one, unless it was a SIP address.
+        let caller_id = PhoneNumber::parse(to.reveal()).ok();
+        let caller_id = caller_id.as_ref().map(PhoneNumber::as_str);
+        let action = self.public_url.join(paths::DIAL);
+        Spoken(Twiml::new().say(words::CONNECTING).dial(&destination.number, caller_id, &action))
+    }
+
+    /// Whatever can be done for a caller about whom we know nothing but the line they called.
+    pub(super) async fn fall_back_by_line(&self, to: &Pii<String>) -> Spoken {
+        match self.who_answers(None, to).await {
+            Ok(Answerer { business, .. }) => self.fall_back(&business, to),
+            Err(Nobody::NoPlan(business)) => self.fall_back(&business, to),
+            Err(Nobody::Unknown | Nobody::Store(_)) => Spoken::goodbye(words::CANNOT_ANSWER),
+        }
+    }
+}

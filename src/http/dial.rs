@@ -1,0 +1,49 @@
+//! What became of a transfer. One that nobody answered goes back to the model, which knows what happened.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+
+use super::answer::Spoken;
+use super::next::LEDGER_PATIENCE;
+use super::signed::Signed;
+use super::{App, words};
+use crate::call::Interruption;
+use crate::domain::{CallRecord, DestinationId, Intention};
+use crate::wire::twilio::form::DialEnded;
+
+/// How many streams a call may have in all when transfers keep failing: three for accidents, three more for these.
+const MAX_ATTEMPTS: u8 = 6;
+
+/// The `action` of `<Dial>`.
+pub(super) async fn dial(State(app): State<Arc<App>>, request: Signed<DialEnded>) -> Spoken {
+    let ended = request.into_form();
+    if ended.was_answered() || ended.status.is_over() {
+        return Spoken::hang_up();
+    }
+    let Some(mut record) = app.kept(&ended.call).await else {
+        return Spoken::goodbye(words::NOBODY_THERE);
+    };
+    // The fallback did not answer either: there is nobody left, least of all the model that could not serve the call.
+    let Some(Intention::Transfer(destination)) = record.intention.take() else {
+        return Spoken::goodbye(words::NOBODY_THERE);
+    };
+    if record.attempts >= MAX_ATTEMPTS {
+        return Spoken::goodbye(words::NOBODY_THERE);
+    }
+    // Were it left standing, the next accident would ring the same telephone again.
+    match tokio::time::timeout(LEDGER_PATIENCE, app.ledger.intend(&record.call, None)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(call.id = %record.call, %error, "cannot clear what a call meant to do"),
+        Err(_) => tracing::warn!(call.id = %record.call, "the ledger did not clear in time what a call meant to do"),
+    }
+    let label = label(&app, &record, &destination).await;
+    app.resume(record, Interruption::TransferFailed(label), MAX_ATTEMPTS).await
+}
+
+/// What people call the destination; its id when the business has forgotten it meanwhile.
+async fn label(app: &App, record: &CallRecord, destination: &DestinationId) -> String {
+    let business = app.directory.business(&record.business).await.ok().flatten();
+    let place = business.as_ref().and_then(|business| business.destination(destination));
+    place.map_or_else(|| destination.to_string(), |place| place.label.clone())
+}

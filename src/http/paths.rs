@@ -1,0 +1,22 @@
+//! Where our routes are. The router and the TwiML that sends Twilio to them read the same lines, so they cannot
+//! diverge.
+
+/// The voice webhook.
+pub const VOICE: &str = "/twilio-voice";
+/// The media socket.
+pub const MEDIA: &str = "/twilio-media";
+/// What happens when the stream has ended.
+pub const NEXT: &str = "/twilio-next";
+/// What became of a transfer.
+pub const DIAL: &str = "/twilio-dial";
+/// What became of a call.
+pub const STATUS: &str = "/twilio-status";
+/// What became of a stream.
+pub const STREAM_STATUS: &str = "/twilio-stream-status";
+/// Whether this process is alive.
+pub const HEALTH: &str = "/health";
+/// Whether new calls should come here.
+pub const READY: &str = "/ready";
+
+/// All of them, for the hint a nearly right path gets.
+pub(super) const ALL: [&str; 8] = [VOICE, MEDIA, NEXT, DIAL, STATUS, STREAM_STATUS, HEALTH, READY];

@@ -1,0 +1,139 @@
+//! A genuine request of Twilio's. A handler that needs one takes a [`Signed`]; it cannot exist unsigned.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::header::HOST;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode};
+use futures_util::StreamExt as _;
+
+use super::App;
+use super::refusal::Refusal;
+use crate::wire::twilio::form::{Form, Pairs};
+
+/// Twilio's largest forms are some 4 KB, most of it the caller's identity headers; the rest is room for what it adds
+/// "without advance notice".
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// Twilio sends a form in one piece. It gives up on us after 15 s, so a body that takes longer helps nobody.
+const BODY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The header of the signature. HTTP/1.1 lets Twilio write it in any case.
+pub(super) const SIGNATURE: &str = "x-twilio-signature";
+
+/// A form whose signature is Twilio's, over the URL we are configured with and all of its fields.
+#[derive(Debug)]
+pub(super) struct Signed<T> {
+    form: T,
+    query: Pairs,
+}
+
+impl<T> Signed<T> {
+    /// The form: the body of a POST, the query of a GET.
+    pub(super) fn into_form(self) -> T {
+        self.form
+    }
+
+    /// What the webhook's URL said behind its question mark. It is ours: whoever configured the number wrote it.
+    pub(super) fn query(&self) -> &Pairs {
+        &self.query
+    }
+}
+
+impl<T: Form> FromRequest<Arc<App>> for Signed<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Refusal> {
+        let (parts, body) = request.into_parts();
+        let query = Pairs::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        // The fields of a GET are in its URL, which is signed whole.
+        let (form, signed) = if parts.method == Method::POST {
+            let form = Pairs::parse(&whole(body).await?);
+            (form.clone(), form)
+        } else {
+            (query.clone(), Pairs::default())
+        };
+        check(app, &parts, &signed)?;
+        let form = T::read(&form).map_err(|error| {
+            tracing::warn!(path = parts.uri.path(), %error, "a genuine form of Twilio's lacks a field");
+            Refusal::new(StatusCode::BAD_REQUEST, "bad_form").with("hint", error.to_string())
+        })?;
+        Ok(Self { form, query })
+    }
+}
+
+/// Reads the body to its end, within its limits.
+async fn whole(body: Body) -> Result<Vec<u8>, Refusal> {
+    let read = async {
+        let mut pieces = body.into_data_stream();
+        let mut whole = Vec::new();
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "body_broken"))?;
+            if whole.len() + piece.len() > MAX_BODY_BYTES {
+                return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")
+                    .with("mostBytes", MAX_BODY_BYTES));
+            }
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole)
+    };
+    let too_slow = || Refusal::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow");
+    tokio::time::timeout(BODY_PATIENCE, read).await.map_err(|_| too_slow())?
+}
+
+fn check(app: &App, parts: &Parts, signed: &Pairs) -> Result<(), Refusal> {
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let url = app.public_url.join(target);
+    let Some(signature) = signature(&parts.headers) else {
+        tracing::warn!(path = parts.uri.path(), "a webhook was refused (missing_signature): it is not from Twilio");
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "missing_signature")
+            .with("hint", "only Twilio may ask this; its requests carry X-Twilio-Signature"));
+    };
+    app.verifier.verify(&url, signed, signature).map_err(|checked| {
+        let mistake = likely_mistake(&parts.headers, app.public_url.host(), "PUBLIC_URL");
+        tracing::warn!(
+            url = without_values(&url),
+            "a webhook was refused (bad_signature): we hashed {}; {mistake}",
+            without_values(&url)
+        );
+        Refusal::new(StatusCode::FORBIDDEN, "bad_signature").with("checked", checked).with("hint", mistake)
+    })
+}
+
+/// The signature, if there is one.
+pub(super) fn signature(headers: &HeaderMap) -> Option<&str> {
+    headers.get(SIGNATURE).and_then(|value| value.to_str().ok())
+}
+
+/// Why a signature that should be right is not: the host first, because that can be seen from here.
+pub(super) fn likely_mistake(headers: &HeaderMap, ours: &str, setting: &str) -> String {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name: String = without_port(host).chars().take(255).collect();
+    if name.eq_ignore_ascii_case(ours) {
+        return "the host is right, so probably TWILIO_AUTH_TOKEN is not the token of the account (or subaccount) \
+                that owns the number, or the request is forged"
+            .to_owned();
+    }
+    format!(
+        "{setting} is on {ours}, but the request was sent to {name:?}: if that is where Twilio calls, set {setting} to it"
+    )
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+/// A URL for the log: the query of a webhook by GET holds the caller's number, so only its names are shown.
+fn without_values(url: &str) -> String {
+    let Some((path, query)) = url.split_once('?') else {
+        return url.to_owned();
+    };
+    let names: Vec<_> = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name)).collect();
+    format!("{path}?{}=…", names.join("=…&"))
+}

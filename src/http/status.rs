@@ -1,0 +1,75 @@
+//! What Twilio tells us beside the call: that it is over, and why a stream did not work. The second is the only channel
+//! on which a handshake that never reached us is explained.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::App;
+use super::next::LEDGER_PATIENCE;
+use super::signed::Signed;
+use crate::call::Command;
+use crate::wire::twilio::form::{IncomingCall, StreamStatus};
+
+/// The status callback of a call. Twilio gives no order to these, and only the last word matters.
+pub(super) async fn call(State(app): State<Arc<App>>, request: Signed<IncomingCall>) -> StatusCode {
+    let call = request.into_form();
+    if !call.status.is_over() {
+        return StatusCode::NO_CONTENT;
+    }
+    if app.registry.command(&call.call, Command::CallOver) {
+        tracing::info!(call.id = %call.call, "Twilio says that a call is over which was still carried here");
+    }
+    match tokio::time::timeout(LEDGER_PATIENCE, app.ledger.end_call(&call.call, (app.clock)())).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(call.id = %call.call, %error, "cannot keep the end of a call"),
+        Err(_) => tracing::warn!(call.id = %call.call, "the ledger did not keep the end of a call in time"),
+    }
+    StatusCode::NO_CONTENT
+}
+
+/// The status callback of a stream.
+pub(super) async fn stream(request: Signed<StreamStatus>) -> StatusCode {
+    let status = request.into_form();
+    match status.error.as_deref() {
+        Some(error) => tracing::warn!(
+            call.id = %status.call,
+            stream.error = error,
+            "Twilio could not use our media stream: {error:?}; {}",
+            meaning(error)
+        ),
+        None => tracing::debug!(call.id = %status.call, event = %status.event, "stream status"),
+    }
+    StatusCode::NO_CONTENT
+}
+
+/// What Twilio's words about a broken stream most likely mean in this house; the words are those of its errors 319xx.
+fn meaning(error: &str) -> &'static str {
+    let error = error.to_ascii_lowercase();
+    let known = [
+        ("handshake", "31920: our answer to the upgrade was not a 101; look for \"media socket refused\" in this log, and if there is none, a proxy answered instead of us"),
+        ("timeout", "31901: nobody answered at the stream's host; check DNS, port 443 and firewalls"),
+        ("refused", "31902: nothing listens at the stream's host and port"),
+        ("broken pipe", "31903: the connection was cut; compare with restarts, deploys and proxy timeouts"),
+        ("unreachable", "31904: the stream's host has no public address; check PUBLIC_URL"),
+        ("ssl", "31910: TLS failed; check the certificate chain, and that port 443 speaks TLS"),
+        ("schema", "31922: the stream's URL is not wss"),
+        ("malformed url", "31923: the stream's URL is not one"),
+        ("protocol", "31924: broken WebSocket frames, by us or by a proxy"),
+        ("close", "31921: our side closed the socket; look for the end of this call in this log"),
+    ];
+    known.into_iter().find(|(words, _)| error.contains(words)).map_or("see https://www.twilio.com/docs/api/errors", |(_, it)| it)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twilios_words_are_explained() {
+        assert!(meaning("Stream - WebSocket - Handshake Error").starts_with("31920"));
+        assert!(meaning("Stream - Connection Timeout").starts_with("31901"));
+        assert!(meaning("something new").starts_with("see https://"));
+    }
+}

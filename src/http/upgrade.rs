@@ -1,0 +1,201 @@
+//! The WebSocket handshake, by hand: so that a refusal says which hop lost which header, and so that nothing is
+//! negotiated that Twilio did not ask for.
+
+use std::fmt;
+use std::future::Future;
+
+use axum::body::Body;
+use axum::http::header::{
+    ALLOW, CONNECTION, HOST, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE, USER_AGENT,
+};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use axum::response::Response;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+use super::refusal::Refusal;
+
+/// A header longer than this is cut in a log line and in what a refusal shows: nothing genuine is longer, and a log is
+/// no place for a stranger's essay.
+const SHOWN_BYTES: usize = 120;
+
+/// A handshake as it arrived here, after all proxies.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    /// The method.
+    pub(super) method: String,
+    /// `HTTP/1.1`, when all is well.
+    pub(super) version: String,
+    /// The path, without its query.
+    pub(super) path: String,
+    /// Whether there was a query. Its words are not kept: old deployments put a caller's number there.
+    pub(super) had_query: bool,
+    /// The `Connection` headers, joined.
+    pub(super) connection: Option<String>,
+    /// The `Upgrade` headers, joined.
+    pub(super) upgrade: Option<String>,
+    /// `Sec-WebSocket-Version`.
+    pub(super) ws_version: Option<String>,
+    /// Whether there was a `Sec-WebSocket-Key`.
+    pub(super) has_key: bool,
+    /// Whether an extension or a subprotocol was offered. Twilio offers neither, and neither is answered.
+    pub(super) offers: bool,
+    /// Whether there was an `Origin`; Twilio sends none.
+    pub(super) has_origin: bool,
+    /// Whether there was an `X-Twilio-Signature`.
+    pub(super) has_signature: bool,
+    /// The host it was sent to.
+    pub(super) host: Option<String>,
+    /// `Twilio.TmeWs/1.0`, when it is Twilio.
+    pub(super) user_agent: Option<String>,
+}
+
+/// A handshake that is whole. Accepting it makes the 101.
+pub(super) struct Upgrade {
+    accept: String,
+    on_upgrade: OnUpgrade,
+}
+
+impl Seen {
+    /// Looks at a request without judging it.
+    pub(super) fn of(parts: &Parts) -> Self {
+        let headers = &parts.headers;
+        let has = |name: HeaderName| headers.contains_key(name);
+        Self {
+            method: shown(parts.method.as_str()),
+            version: format!("{:?}", parts.version),
+            path: shown(parts.uri.path()),
+            had_query: parts.uri.query().is_some(),
+            connection: joined(headers, &CONNECTION),
+            upgrade: joined(headers, &UPGRADE),
+            ws_version: joined(headers, &SEC_WEBSOCKET_VERSION),
+            has_key: has(SEC_WEBSOCKET_KEY),
+            offers: has(SEC_WEBSOCKET_EXTENSIONS) || has(SEC_WEBSOCKET_PROTOCOL),
+            has_origin: has(ORIGIN),
+            has_signature: headers.contains_key("x-twilio-signature"),
+            host: joined(headers, &HOST),
+            user_agent: joined(headers, &USER_AGENT),
+        }
+    }
+
+    /// For the body of a refusal.
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        json!({
+            "method": self.method, "version": self.version, "path": self.path, "query": self.had_query,
+            "connection": self.connection, "upgrade": self.upgrade, "secWebsocketVersion": self.ws_version,
+            "secWebsocketKey": self.has_key, "offersExtensionOrSubprotocol": self.offers,
+            "origin": self.has_origin, "signature": self.has_signature, "host": self.host,
+            "userAgent": self.user_agent,
+        })
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let or_none = |header: &Option<String>| header.as_deref().map_or_else(|| "none".to_owned(), |it| format!("{it:?}"));
+        write!(
+            f,
+            "{} {} {}, connection {}, upgrade {}, user agent {}, {} query, {}",
+            self.method,
+            self.path,
+            self.version,
+            or_none(&self.connection),
+            or_none(&self.upgrade),
+            or_none(&self.user_agent),
+            if self.had_query { "with a" } else { "no" },
+            if self.has_signature { "signed" } else { "unsigned" },
+        )
+    }
+}
+
+impl Upgrade {
+    /// Judges a handshake (RFC 6455 §4.2.1), and takes the connection out of the request when it is whole.
+    pub(super) fn of(parts: &mut Parts) -> Result<Self, Refusal> {
+        let seen = Seen::of(parts);
+        let refuse = |status, reason, hint: &str| {
+            Refusal::new(status, reason).with("hint", hint).with("seen", seen.to_json())
+        };
+        if parts.method != Method::GET {
+            let hint = "a WebSocket begins with GET; curl -I sends HEAD, which proves nothing";
+            return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "method", hint).with_header(ALLOW, "GET"));
+        }
+        if parts.version != Version::HTTP_11 {
+            let hint = "a WebSocket needs HTTP/1.1 all the way: tell the proxy (proxy_http_version 1.1), \
+                        or curl (--http1.1)";
+            return Err(wants_upgrade(refuse(StatusCode::UPGRADE_REQUIRED, "http_version", hint)));
+        }
+        if !names(&parts.headers, &CONNECTION, "upgrade") {
+            let hint = "no 'Connection: Upgrade' arrived here: the client sent none, or a proxy took it away";
+            return Err(refuse(StatusCode::BAD_REQUEST, "no_connection_upgrade", hint));
+        }
+        if !names(&parts.headers, &UPGRADE, "websocket") {
+            let hint = "no 'Upgrade: websocket' arrived here: the client sent none, or a proxy took it away";
+            return Err(refuse(StatusCode::BAD_REQUEST, "no_upgrade_websocket", hint));
+        }
+        if parts.headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version.as_bytes() != b"13") {
+            let hint = "we speak version 13 of the WebSocket protocol, as everybody does since 2011";
+            return Err(wants_upgrade(refuse(StatusCode::UPGRADE_REQUIRED, "websocket_version", hint))
+                .with_header(SEC_WEBSOCKET_VERSION, "13"));
+        }
+        // Its content proves nothing and keeps nobody out, and half of the hand-made ones are too short.
+        let Some(key) = parts.headers.get(SEC_WEBSOCKET_KEY).filter(|key| !key.is_empty()) else {
+            return Err(refuse(StatusCode::BAD_REQUEST, "no_websocket_key", "Sec-WebSocket-Key is missing"));
+        };
+        let accept = derive_accept_key(key.as_bytes());
+        let Some(on_upgrade) = parts.extensions.remove::<OnUpgrade>() else {
+            let hint = "this connection cannot change its protocol";
+            return Err(wants_upgrade(refuse(StatusCode::UPGRADE_REQUIRED, "not_upgradable", hint)));
+        };
+        Ok(Self { accept, on_upgrade })
+    }
+
+    /// The 101, and what becomes the socket once it has been sent. Nothing is negotiated: no extension, no subprotocol.
+    pub(super) fn accept(
+        self,
+        config: WebSocketConfig,
+    ) -> (Response, impl Future<Output = Result<WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>, hyper::Error>>)
+    {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let headers = response.headers_mut();
+        headers.insert(CONNECTION, const { HeaderValue::from_static("Upgrade") });
+        headers.insert(UPGRADE, const { HeaderValue::from_static("websocket") });
+        if let Ok(accept) = HeaderValue::try_from(self.accept) {
+            headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+        }
+        let on_upgrade = self.on_upgrade;
+        let socket = async move {
+            let upgraded = TokioIo::new(on_upgrade.await?);
+            Ok(WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await)
+        };
+        (response, socket)
+    }
+}
+
+/// A 426 names the protocol it wants (RFC 9110 §15.5.22).
+fn wants_upgrade(refusal: Refusal) -> Refusal {
+    refusal.with_header(UPGRADE, "websocket").with_header(CONNECTION, "Upgrade")
+}
+
+/// Whether one of the comma-separated words of this header is that one.
+fn names(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
+    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+        value.split(',').any(|token| token.trim().eq_ignore_ascii_case(word))
+    })
+}
+
+/// All values of a header, joined as HTTP would; none when it is missing.
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let values: Vec<_> = headers.get_all(name).iter().map(|it| String::from_utf8_lossy(it.as_bytes())).collect();
+    if values.is_empty() { None } else { Some(shown(&values.join(", "))) }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_BYTES).collect()
+}
