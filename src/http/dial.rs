@@ -47,3 +47,61 @@ async fn label(app: &App, record: &CallRecord, destination: &DestinationId) -> S
     let place = business.as_ref().and_then(|business| business.destination(destination));
     place.map_or_else(|| destination.to_string(), |place| place.label.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::house::{ACCOUNT, CALL, CALLER, House, LINE};
+    use super::*;
+
+    async fn ended(house: &House, outcome: &str) -> String {
+        let form = [
+            ("CallSid", CALL),
+            ("AccountSid", ACCOUNT),
+            ("From", CALLER),
+            ("To", LINE),
+            ("CallStatus", "in-progress"),
+            ("DialCallStatus", outcome),
+        ];
+        house.post("/twilio-dial", &form).await.twiml().to_owned()
+    }
+
+    fn to_the_front_office() -> Option<Intention> {
+        Some(Intention::Transfer(DestinationId::parse("front-office").unwrap()))
+    }
+
+    #[tokio::test]
+    async fn a_transfer_that_was_answered_ends_the_call_when_it_ends() {
+        for outcome in ["completed", "answered"] {
+            let house = House::new().await;
+            house.keep(1, to_the_front_office()).await;
+            assert_eq!(ended(&house, outcome).await, "<Hangup/>");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_transfer_nobody_answered_goes_back_to_the_model() {
+        for outcome in ["busy", "no-answer", "failed", "canceled"] {
+            let house = House::new().await;
+            house.keep(3, to_the_front_office()).await;
+            assert!(ended(&house, outcome).await.starts_with("<Connect"), "{outcome}");
+            assert!(house.waits(4));
+            assert_eq!(house.record().await.intention, None, "the next accident must not ring again");
+        }
+    }
+
+    #[tokio::test]
+    async fn after_too_many_of_them_the_caller_is_told() {
+        let house = House::new().await;
+        house.keep(6, to_the_front_office()).await;
+        assert!(ended(&house, "busy").await.contains(words::NOBODY_THERE));
+    }
+
+    #[tokio::test]
+    async fn a_fallback_nobody_answered_is_the_end() {
+        let house = House::new().await;
+        house.keep(1, Some(Intention::FallBack)).await;
+        assert!(ended(&house, "no-answer").await.contains(words::NOBODY_THERE));
+        house.store.close().await;
+        assert!(ended(&house, "no-answer").await.contains(words::NOBODY_THERE));
+    }
+}

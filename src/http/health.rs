@@ -90,7 +90,35 @@ fn nearest(path: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use axum::http::Request;
+
+    use super::super::house::House;
     use super::*;
+
+    #[tokio::test]
+    async fn draining_is_healthy_and_not_ready() {
+        let house = House::new().await;
+        let ask = async |path: &str| house.ask_raw(Request::get(path).body(Body::empty()).unwrap()).await;
+        assert_eq!(ask("/ready").await.status, StatusCode::OK);
+        house.app.tasks.soft().cancel();
+        let health = ask("/health").await;
+        assert_eq!(health.status, StatusCode::OK);
+        assert_eq!(health.json()["status"], "healthy");
+        assert_eq!(health.json()["connections"], 0);
+        assert_eq!(health.json()["draining"], true);
+        assert_eq!(health.json()["timestamp"], "2026-09-21T14:13:20.000Z");
+        let ready = ask("/ready").await;
+        assert_eq!((ready.status, ready.json()["reason"].as_str()), (StatusCode::SERVICE_UNAVAILABLE, Some("draining")));
+    }
+
+    #[tokio::test]
+    async fn strange_paths_are_not_found_by_us_and_by_nobody_else() {
+        let house = House::new().await;
+        let answer = house.ask_raw(Request::post("/incoming-call").body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND);
+        assert_eq!((&answer.json()["hop"], &answer.json()["meant"]), (&"app".into(), &paths::VOICE.into()));
+    }
 
     #[test]
     fn a_nearly_right_path_gets_a_hint_and_a_strange_one_none() {

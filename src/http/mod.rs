@@ -8,6 +8,8 @@ mod answer;
 mod dial;
 mod health;
 mod hop;
+#[cfg(test)]
+mod house;
 pub mod listen;
 mod media;
 mod next;

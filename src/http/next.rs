@@ -101,3 +101,94 @@ impl App {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::house::{ACCOUNT, CALL, CALLER, House, LINE, NOW_MS};
+    use super::*;
+    use crate::domain::DestinationId;
+
+    /// Twilio's form when a stream has ended and the caller is still there.
+    const WAITING: [(&str, &str); 5] =
+        [("CallSid", CALL), ("AccountSid", ACCOUNT), ("From", CALLER), ("To", LINE), ("CallStatus", "in-progress")];
+
+    fn place(id: &str) -> DestinationId {
+        DestinationId::parse(id).unwrap()
+    }
+
+    async fn after(attempts: u8, intention: Option<Intention>) -> (House, String) {
+        let house = House::new().await;
+        house.keep(attempts, intention).await;
+        let answer = house.post("/twilio-next", &WAITING).await;
+        let twiml = answer.twiml().to_owned();
+        (house, twiml)
+    }
+
+    #[tokio::test]
+    async fn what_was_meant_is_carried_out() {
+        assert_eq!(after(1, Some(Intention::HangUp)).await.1, "<Hangup/>");
+        for meant in [Intention::Transfer(place("front-office")), Intention::FallBack] {
+            let (house, twiml) = after(1, Some(meant)).await;
+            assert!(twiml.starts_with("<Say>One moment") && twiml.contains("+15550001111"), "{twiml}");
+            assert!(twiml.contains(r#"callerId="+15551234567""#), "{twiml}");
+            assert!(!house.waits(2));
+        }
+        let (_, twiml) = after(1, Some(Intention::Transfer(place("closed-since")))).await;
+        assert!(twiml.contains("+15550001111"), "a destination that is gone is a fallback: {twiml}");
+    }
+
+    #[tokio::test]
+    async fn an_accident_is_resumed_with_a_new_pass() {
+        for attempts in [1, 2] {
+            let (house, twiml) = after(attempts, None).await;
+            assert!(twiml.starts_with("<Connect"), "{twiml}");
+            assert!(house.waits(attempts + 1));
+            let token = twiml.split_once(r#"name="token" value=""#).unwrap().1.split_once('"').unwrap().0;
+            assert_eq!(house.app.pass_key.verify(token, NOW_MS).unwrap().attempt, attempts + 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_third_accident_is_none() {
+        let (house, twiml) = after(3, None).await;
+        assert!(twiml.contains("+15550001111"), "{twiml}");
+        assert!(!house.waits(4));
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_has_hung_up_is_not_resumed() {
+        let house = House::new().await;
+        house.keep(1, None).await;
+        let mut form = WAITING;
+        form[4] = ("CallStatus", "completed");
+        assert_eq!(house.post("/twilio-next", &form).await.twiml(), "<Hangup/>");
+        assert!(!house.waits(2));
+    }
+
+    #[tokio::test]
+    async fn a_call_the_ledger_does_not_know_gets_the_fallback_of_its_line() {
+        let house = House::new().await;
+        assert!(house.post("/twilio-next", &WAITING).await.twiml().contains("+15550001111"));
+        let mut form = WAITING;
+        form[3] = ("To", "+15550000000");
+        let answer = house.post("/twilio-next", &form).await;
+        assert_eq!(answer.twiml(), format!("<Say>{}</Say><Hangup/>", words::CANNOT_ANSWER));
+    }
+
+    #[tokio::test]
+    async fn with_the_store_down_the_caller_hears_an_apology() {
+        let house = House::new().await;
+        house.keep(1, None).await;
+        house.store.close().await;
+        let answer = house.post("/twilio-next", &WAITING).await;
+        assert_eq!(answer.twiml(), format!("<Say>{}</Say><Hangup/>", words::CANNOT_ANSWER));
+    }
+
+    #[tokio::test]
+    async fn twilio_may_ask_by_get() {
+        let house = House::new().await;
+        house.keep(1, Some(Intention::HangUp)).await;
+        let answer = house.get(&format!("/twilio-next?CallSid={CALL}&AccountSid={ACCOUNT}&CallStatus=in-progress")).await;
+        assert_eq!(answer.twiml(), "<Hangup/>");
+    }
+}

@@ -137,3 +137,112 @@ fn without_values(url: &str) -> String {
     let names: Vec<_> = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name)).collect();
     format!("{path}?{}=…", names.join("=…&"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::house::{Answer, House, RINGING, TOKEN, post, sign};
+    use super::*;
+
+    const VOICE: &str = "/twilio-voice";
+
+    async fn signed_as(house: &House, target: &str, signature: &str) -> Answer {
+        house.ask(post(target, &RINGING).header(SIGNATURE, signature), &RINGING).await
+    }
+
+    #[tokio::test]
+    async fn what_is_not_signed_or_signed_wrongly_is_refused_with_what_we_hashed() {
+        let house = House::new().await;
+        let unsigned = house.ask(post(VOICE, &RINGING), &RINGING).await;
+        assert_eq!((unsigned.status.as_u16(), unsigned.json()["reason"].as_str()), (403, Some("missing_signature")));
+        let url = "https://voice.example.com/twilio-voice";
+        for wrong in [
+            sign("another token", url, &RINGING),
+            sign(TOKEN, "https://evil.example.com/twilio-voice", &RINGING),
+            sign(TOKEN, "https://voice.example.com/twilio-next", &RINGING),
+            sign(TOKEN, url, &RINGING[..4]),
+            sign(TOKEN, url, &[]),
+            String::new(),
+        ] {
+            let answer = signed_as(&house, VOICE, &wrong).await;
+            assert_eq!((answer.status.as_u16(), answer.json()["reason"].as_str()), (403, Some("bad_signature")));
+            assert_eq!(answer.json()["hop"], "app");
+            assert!(answer.json()["checked"].as_array().unwrap().contains(&url.into()), "{}", answer.body);
+        }
+        assert_eq!(signed_as(&house, VOICE, &sign("an older token", url, &RINGING)).await.status, 200);
+    }
+
+    #[tokio::test]
+    async fn forwarded_headers_change_nothing() {
+        let house = House::new().await;
+        let evil = sign(TOKEN, "https://evil.example.com/twilio-voice", &RINGING);
+        let request = post(VOICE, &RINGING)
+            .header(SIGNATURE, evil)
+            .header("host", "evil.example.com:443")
+            .header("x-forwarded-host", "evil.example.com")
+            .header("x-forwarded-proto", "https");
+        let answer = house.ask(request, &RINGING).await;
+        assert_eq!(answer.status, 403);
+        let hint = answer.json()["hint"].as_str().unwrap().to_owned();
+        assert!(hint.contains("voice.example.com") && hint.contains(r#""evil.example.com""#), "{hint}");
+    }
+
+    #[tokio::test]
+    async fn odd_forms_of_twilios_verify_as_they_come() {
+        let house = House::new().await;
+        let mut form = RINGING.to_vec();
+        form.extend([
+            ("CallerName", "Zoë Müller & Söhne"),
+            ("CallerCity", ""),
+            ("NewIn2027", "{\"a\":[1]}"),
+            ("MediaUrl", "b"),
+            ("MediaUrl", "a"),
+            ("MediaUrl", "a"),
+        ]);
+        assert_eq!(house.post(VOICE, &form).await.status, 200);
+        assert_eq!(house.post("/twilio-voice?x=%2B1&tenant=acme%20co&o='", &form).await.status, 200);
+    }
+
+    #[tokio::test]
+    async fn a_prefix_is_signed_whether_the_proxy_takes_it_off_or_not() {
+        let house = House::at("https://example.com/voice").await;
+        let signature = sign(TOKEN, "https://example.com/voice/twilio-voice", &RINGING);
+        for target in ["/twilio-voice", "/voice/twilio-voice"] {
+            let answer = signed_as(&house, target, &signature).await;
+            assert_eq!(answer.status, 200, "{target}");
+            assert!(answer.twiml().contains(r#"url="wss://example.com/voice/twilio-media""#));
+        }
+        assert_eq!(signed_as(&house, "/other/twilio-voice", &signature).await.status, 404);
+    }
+
+    #[tokio::test]
+    async fn a_body_has_a_limit() {
+        let house = House::new().await;
+        let long = "x".repeat(MAX_BODY_BYTES);
+        let answer = house.post(VOICE, &[("CallSid", &long)]).await;
+        assert_eq!((answer.status.as_u16(), answer.json()["reason"].as_str()), (413, Some("body_too_large")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_ends_is_not_waited_for() {
+        let house = House::new().await;
+        let body = Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+        let answer = house.ask_raw(post(VOICE, &[]).body(body).unwrap()).await;
+        assert_eq!((answer.status.as_u16(), answer.json()["reason"].as_str()), (408, Some("body_too_slow")));
+    }
+
+    #[tokio::test]
+    async fn a_genuine_form_without_a_call_is_named_as_such() {
+        let house = House::new().await;
+        let answer = house.post(VOICE, &[("AccountSid", "AC1")]).await;
+        assert_eq!((answer.status.as_u16(), answer.json()["reason"].as_str()), (400, Some("bad_form")));
+    }
+
+    #[test]
+    fn a_url_in_the_log_has_names_and_no_values() {
+        assert_eq!(
+            without_values("https://h/twilio-voice?From=%2B1415&To=%2B1555"),
+            "https://h/twilio-voice?From=…&To=…"
+        );
+        assert_eq!(without_values("https://h/twilio-voice"), "https://h/twilio-voice");
+    }
+}

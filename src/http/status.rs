@@ -64,7 +64,39 @@ fn meaning(error: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::house::{ACCOUNT, CALL, House, NOW_MS};
     use super::*;
+
+    #[tokio::test]
+    async fn a_call_that_is_over_is_kept_as_over() {
+        let house = House::new().await;
+        house.keep(1, None).await;
+        for (status, ended_ms) in [("in-progress", None), ("completed", Some(NOW_MS))] {
+            let form = [("CallSid", CALL), ("AccountSid", ACCOUNT), ("CallStatus", status)];
+            assert_eq!(house.post("/twilio-status", &form).await.status, StatusCode::NO_CONTENT);
+            assert_eq!(house.record().await.ended_ms, ended_ms, "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn status_callbacks_are_answered_even_when_nothing_can_be_kept() {
+        let house = House::new().await;
+        house.store.close().await;
+        let call = [("CallSid", CALL), ("AccountSid", ACCOUNT), ("CallStatus", "completed")];
+        assert_eq!(house.post("/twilio-status", &call).await.status, StatusCode::NO_CONTENT);
+        let stream = [
+            ("CallSid", CALL),
+            ("AccountSid", ACCOUNT),
+            ("StreamSid", "MZ00000000000000000000000000000001"),
+            ("StreamName", "MZ00000000000000000000000000000001"),
+            ("StreamEvent", "stream-error"),
+            ("StreamError", "Stream - WebSocket - Handshake Error"),
+            ("Timestamp", "2026-11-20T15:04:05.123Z"),
+        ];
+        assert_eq!(house.post("/twilio-stream-status", &stream).await.status, StatusCode::NO_CONTENT);
+        let unsigned = house.ask(axum::http::Request::post("/twilio-stream-status"), &stream).await;
+        assert_eq!(unsigned.status, StatusCode::FORBIDDEN);
+    }
 
     #[test]
     fn twilios_words_are_explained() {

@@ -15,7 +15,7 @@ use crate::wire::twilio::form::IncomingCall;
 ///
 /// It may be asked twice for one call; the second answer is as good as the first, and nothing is dialled twice.
 pub(super) async fn voice(State(app): State<Arc<App>>, request: Signed<IncomingCall>) -> Spoken {
-    let wanted = request.query().first("businessId").map(BusinessId::parse).transpose();
+    let wanted = request.query().first("businessId").filter(|id| !id.is_empty()).map(BusinessId::parse).transpose();
     let call = request.into_form();
     let leg = Leg { call: &call.call, account: &call.account, from: &call.from, to: &call.to };
     let answerer = match wanted {
@@ -37,5 +37,127 @@ pub(super) async fn voice(State(app): State<Arc<App>>, request: Signed<IncomingC
             tracing::warn!(call.id = %call.call, "a caller could not be connected with a model: {nobody}");
             answer
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+
+    use super::super::house::{ACCOUNT, CALL, CALLER, House, LINE, NOW_MS, RINGING};
+    use super::words;
+
+    const FALLBACK: &str = "+15550001111";
+
+    #[tokio::test]
+    async fn a_known_line_is_connected_with_a_model_that_is_dialled_meanwhile() {
+        let house = House::new().await;
+        let answer = house.post("/twilio-voice", &RINGING).await;
+        let (before, rest) = answer.twiml().split_once(answer.token()).unwrap();
+        assert_eq!(
+            before,
+            r#"<Connect action="https://voice.example.com/twilio-next" method="POST"><Stream url="wss://voice.example.com/twilio-media" statusCallback="https://voice.example.com/twilio-stream-status"><Parameter name="businessId" value="business-1"/><Parameter name="plan" value="premium"/><Parameter name="to" value="+15551234567"/><Parameter name="from" value="+14155550123"/><Parameter name="token" value=""#
+        );
+        assert_eq!(
+            rest,
+            r#""/></Stream></Connect><Redirect method="POST">https://voice.example.com/twilio-next</Redirect>"#
+        );
+        assert!(house.waits(1));
+        let pass = house.app.pass_key.verify(answer.token(), NOW_MS + 59_000).unwrap();
+        assert_eq!((pass.call.as_str(), pass.account.as_str()), (CALL, ACCOUNT));
+        assert_eq!((pass.business.as_str(), pass.attempt), ("business-1", 1));
+        assert!(house.app.pass_key.verify(answer.token(), NOW_MS + 61_000).is_err());
+    }
+
+    #[tokio::test]
+    async fn the_webhook_url_may_name_the_business_and_the_form_may_not() {
+        let house = House::new().await;
+        let mut form = RINGING.to_vec();
+        form.push(("businessId", "business-3"));
+        let answer = house.post("/twilio-voice?businessId=business-2", &form).await;
+        assert!(answer.twiml().contains(r#"name="businessId" value="business-2""#));
+        for target in ["/twilio-voice", "/twilio-voice?businessId="] {
+            let answer = house.post(target, &form).await;
+            assert!(answer.twiml().contains(r#"name="businessId" value="business-1""#), "{target}");
+        }
+    }
+
+    #[tokio::test]
+    async fn twilio_may_ask_by_get() {
+        let house = House::new().await;
+        let target = format!(
+            "/twilio-voice?businessId=business-2&CallSid={CALL}&AccountSid={ACCOUNT}&From=%2B14155550123&To=%2B15551234567&CallStatus=ringing"
+        );
+        let answer = house.get(&target).await;
+        assert!(answer.twiml().contains(r#"name="businessId" value="business-2""#), "{}", answer.body);
+        assert!(answer.twiml().contains(&format!(r#"name="from" value="{CALLER}""#)));
+    }
+
+    #[tokio::test]
+    async fn twilio_may_ask_twice_and_one_model_is_dialled() {
+        let house = House::new().await;
+        let first = house.post("/twilio-voice", &RINGING).await;
+        let second = house.post("/twilio-voice", &RINGING).await;
+        for answer in [&first, &second] {
+            assert_eq!(house.app.pass_key.verify(answer.token(), NOW_MS).unwrap().attempt, 1);
+        }
+        assert_eq!(house.app.registry.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_number_nobody_owns_is_told_so() {
+        let house = House::new().await;
+        for (target, to) in [
+            ("/twilio-voice", "+15550000000"),
+            ("/twilio-voice", "sip:somebody@example.com"),
+            ("/twilio-voice", ""),
+            ("/twilio-voice?businessId=nobody", LINE),
+            ("/twilio-voice?businessId=not%20an%20id", LINE),
+        ] {
+            let form = [("CallSid", CALL), ("AccountSid", ACCOUNT), ("From", CALLER), ("To", to)];
+            let answer = house.post(target, &form).await;
+            assert_eq!(answer.twiml(), format!("<Say>{}</Say><Hangup/>", words::NOT_IN_SERVICE), "{target} {to}");
+        }
+        assert_eq!(house.app.registry.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_business_whose_plan_is_missing_gets_its_fallback() {
+        let mut import = House::import();
+        import.plans.clear();
+        let house = House::with("https://voice.example.com", import).await;
+        let answer = house.post("/twilio-voice", &RINGING).await;
+        assert!(answer.twiml().starts_with("<Say>One moment"), "{}", answer.body);
+        assert!(answer.twiml().contains(FALLBACK) && answer.twiml().contains(r#"callerId="+15551234567""#));
+        assert!(answer.twiml().contains(r#"action="https://voice.example.com/twilio-dial""#));
+        let spoken = house.post("/twilio-voice?businessId=business-2", &RINGING).await;
+        assert_eq!(spoken.twiml(), "<Say>Please write to sol@example.com.</Say><Hangup/>");
+        let silent = house.post("/twilio-voice?businessId=business-3", &RINGING).await;
+        assert_eq!(silent.twiml(), format!("<Say>{}</Say><Hangup/>", words::CANNOT_ANSWER));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_down_is_an_apology_and_not_an_error() {
+        let house = House::new().await;
+        house.store.close().await;
+        let answer = house.post("/twilio-voice", &RINGING).await;
+        assert_eq!(answer.twiml(), format!("<Say>{}</Say><Hangup/>", words::CANNOT_ANSWER));
+    }
+
+    #[tokio::test]
+    async fn while_draining_calls_are_still_taken_and_while_stopping_they_fall_back() {
+        let house = House::new().await;
+        house.app.tasks.soft().cancel();
+        assert!(house.post("/twilio-voice", &RINGING).await.twiml().starts_with("<Connect"));
+        house.app.tasks.hard().cancel();
+        assert!(house.post("/twilio-voice", &RINGING).await.twiml().contains(FALLBACK));
+    }
+
+    #[tokio::test]
+    async fn a_stranger_gets_no_twiml() {
+        let house = House::new().await;
+        let answer = house.ask(Request::post("/twilio-voice"), &RINGING).await;
+        assert_eq!(answer.status, 403);
+        assert_eq!(house.app.registry.len(), 0);
     }
 }

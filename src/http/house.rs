@@ -1,0 +1,191 @@
+//! For tests: the routes over a database in memory, and a Twilio that signs by hand.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use tower::ServiceExt as _;
+
+use super::{App, routes};
+use crate::bridge::Bridge;
+use crate::domain::{
+    AccountSid, BusinessId, BusinessImport, CallRecord, CallSid, InstanceId, Intention, Pii, PlanId, PublicUrl, Usage,
+};
+use crate::lifecycle::Tasks;
+use crate::registry::Registry;
+use crate::store::{Ledger as _, Sqlite};
+use crate::wire::stream_token::PassKey;
+use crate::wire::twilio::signature::Verifier;
+
+pub(super) const TOKEN: &str = "2b7e151628aed2a6abf7158809cf4f3c";
+pub(super) const NOW_MS: i64 = 1_790_000_000_000;
+pub(super) const CALL: &str = "CA00000000000000000000000000000001";
+pub(super) const ACCOUNT: &str = "AC00000000000000000000000000000001";
+pub(super) const LINE: &str = "+15551234567";
+pub(super) const CALLER: &str = "+14155550123";
+
+/// What Twilio asks about a call to Luna Dental.
+pub(super) const RINGING: [(&str, &str); 5] =
+    [("CallSid", CALL), ("AccountSid", ACCOUNT), ("From", CALLER), ("To", LINE), ("CallStatus", "ringing")];
+
+const IMPORT: &str = r#"{
+    "plans": [{"id":"premium","concurrentCalls":10,"minutesPerMonth":2000,"minutesPerCall":30}],
+    "businesses": [
+        {"id":"business-1","name":"Luna Dental","plan":"premium","lines":["+15551234567"],
+         "greeting":"Thanks for calling Luna Dental.","instructions":"You are the receptionist.",
+         "destinations":[{"id":"front-office","label":"the front office","number":"+15550001111"}],
+         "fallback":{"transfer":"front-office"},"tools":["end_call","transfer_call"]},
+        {"id":"business-2","name":"Sol Bakery","plan":"premium","lines":["+15557654321"],
+         "greeting":"Sol Bakery.","instructions":"You are the baker.",
+         "fallback":{"message":"Please write to sol@example.com."}},
+        {"id":"business-3","name":"Mars Garage","plan":"premium","lines":["+15550009999"],
+         "greeting":"Mars.","instructions":"You are the mechanic."}
+    ]}"#;
+
+pub(super) struct House {
+    pub(super) app: Arc<App>,
+    pub(super) store: Sqlite,
+    pub(super) routes: Router,
+}
+
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: String,
+}
+
+impl House {
+    pub(super) async fn new() -> Self {
+        Self::at("https://voice.example.com").await
+    }
+
+    pub(super) async fn at(public_url: &str) -> Self {
+        let import: BusinessImport = serde_json::from_str(IMPORT).unwrap();
+        Self::with(public_url, import).await
+    }
+
+    pub(super) async fn with(public_url: &str, import: BusinessImport) -> Self {
+        let store = Sqlite::open("sqlite::memory:").await.unwrap();
+        store.import(&import).await.unwrap();
+        let tasks = Tasks::new();
+        let registry = Registry::new();
+        let public_url = PublicUrl::parse(public_url).unwrap();
+        let app = Arc::new(App {
+            directory: Arc::new(store.clone()),
+            ledger: Arc::new(store.clone()),
+            bridge: Bridge::default(),
+            registry,
+            verifier: Verifier(vec!["an older token".to_owned(), TOKEN.to_owned()]),
+            pass_key: PassKey("secret".to_owned()),
+            stream_public_url: public_url.clone(),
+            public_url,
+            instance: InstanceId::parse("i-1").unwrap(),
+            tasks,
+            clock: || NOW_MS,
+        });
+        Self { routes: routes(Arc::clone(&app)), app, store }
+    }
+
+    pub(super) fn import() -> BusinessImport {
+        serde_json::from_str(IMPORT).unwrap()
+    }
+
+    /// A form as Twilio posts it, signed over the public URL.
+    pub(super) async fn post(&self, target: &str, form: &[(&str, &str)]) -> Answer {
+        self.ask(post(target, form).header("x-twilio-signature", self.sign(target, form)), form).await
+    }
+
+    pub(super) async fn get(&self, target: &str) -> Answer {
+        let request = Request::get(target).header("x-twilio-signature", self.sign(target, &[]));
+        self.ask(request, &[]).await
+    }
+
+    pub(super) fn sign(&self, target: &str, form: &[(&str, &str)]) -> String {
+        sign(TOKEN, &format!("{}{target}", self.app.public_url), form)
+    }
+
+    pub(super) async fn ask(&self, request: axum::http::request::Builder, form: &[(&str, &str)]) -> Answer {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        self.ask_raw(request.body(Body::from(body)).unwrap()).await
+    }
+
+    pub(super) async fn ask_raw(&self, request: Request<Body>) -> Answer {
+        let response = self.routes.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, 1 << 20).await.unwrap();
+        assert!(parts.headers.contains_key(super::HOP), "who answered?");
+        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+    }
+
+    /// The call, as the ledger keeps it after so many streams.
+    pub(super) async fn keep(&self, attempts: u8, intention: Option<Intention>) {
+        let record = CallRecord {
+            call: CallSid::parse(CALL).unwrap(),
+            account: AccountSid::parse(ACCOUNT).unwrap(),
+            business: BusinessId::parse("business-1").unwrap(),
+            plan: PlanId::parse("premium").unwrap(),
+            from: Pii::new(CALLER.to_owned()),
+            to: Pii::new(LINE.to_owned()),
+            started_ms: NOW_MS - 60_000,
+            answered_ms: Some(NOW_MS - 59_000),
+            ended_ms: None,
+            ending: None,
+            intention: intention.clone(),
+            attempts,
+            instance: InstanceId::parse("i-0").unwrap(),
+            usage: Usage::default(),
+        };
+        assert!(self.store.open_call(&record).await.unwrap());
+        self.store.intend(&record.call, intention.as_ref()).await.unwrap();
+    }
+
+    pub(super) async fn record(&self) -> CallRecord {
+        self.store.call(&CallSid::parse(CALL).unwrap()).await.unwrap().unwrap()
+    }
+
+    pub(super) fn waits(&self, attempt: u8) -> bool {
+        self.app.bridge.is_waiting(&CallSid::parse(CALL).unwrap(), attempt)
+    }
+}
+
+pub(super) fn post(target: &str, _form: &[(&str, &str)]) -> axum::http::request::Builder {
+    Request::post(target).header("content-type", "application/x-www-form-urlencoded; charset=UTF-8")
+}
+
+/// Twilio's rule, written a second time so that the first can be wrong: the URL, then every name and value in order.
+pub(super) fn sign(token: &str, url: &str, form: &[(&str, &str)]) -> String {
+    let mut form = form.to_vec();
+    form.sort_unstable();
+    form.dedup();
+    let mut mac = Hmac::<sha1::Sha1>::new_from_slice(token.as_bytes()).unwrap();
+    mac.update(url.as_bytes());
+    for (name, value) in form {
+        mac.update(name.as_bytes());
+        mac.update(value.as_bytes());
+    }
+    STANDARD.encode(mac.finalize().into_bytes())
+}
+
+impl Answer {
+    /// The TwiML between `<Response>` and its end.
+    pub(super) fn twiml(&self) -> &str {
+        assert_eq!(self.status, StatusCode::OK, "{}", self.body);
+        assert!(self.headers["content-type"].to_str().unwrap().starts_with("text/xml"));
+        let (_, rest) = self.body.split_once("<Response>").unwrap();
+        rest.split_once("</Response>").unwrap().0
+    }
+
+    pub(super) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// The pass in the TwiML.
+    pub(super) fn token(&self) -> &str {
+        let (_, rest) = self.twiml().split_once(r#"name="token" value=""#).expect("a token");
+        rest.split_once('"').unwrap().0
+    }
+}
