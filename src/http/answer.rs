@@ -9,7 +9,8 @@ use super::{App, paths, words};
 use crate::bridge::Begun;
 use crate::call::{Brief, Opening};
 use crate::domain::{
-    AccountSid, Business, BusinessId, CallRecord, CallSid, Destination, Fallback, PhoneNumber, Pii, Plan, Usage,
+    AccountSid, Business, BusinessId, CallRecord, CallSid, Destination, Fallback, PhoneNumber, Pii, Plan, PublicUrl,
+    Usage,
 };
 use crate::store::StoreError;
 use crate::wire::stream_token::Pass;
@@ -21,6 +22,9 @@ const PASS_LIFE_MS: i64 = 60_000;
 
 /// What a resumed call has left at least, however long it has lasted: enough to say goodbye.
 const LEAST_LEFT: Duration = Duration::from_secs(60);
+
+/// How the way back from a resumed stream says which one it was.
+pub(super) const ATTEMPT: &str = "attempt";
 
 /// TwiML, as an HTTP response Twilio accepts.
 pub(super) struct Spoken(Twiml);
@@ -117,7 +121,7 @@ impl App {
     }
 
     /// What the call knows when this stream of it begins.
-    pub(super) fn brief(&self, answerer: &Answerer, record: &CallRecord, opening: Opening) -> Brief {
+    fn brief(&self, answerer: &Answerer, record: &CallRecord, opening: Opening) -> Brief {
         let Answerer { business, plan } = answerer;
         let allowed = Duration::from_secs(u64::from(plan.minutes_per_call) * 60);
         let spent_ms = (self.clock)().saturating_sub(record.started_ms);
@@ -130,19 +134,25 @@ impl App {
             plan: plan.id.clone(),
             from: record.from.clone(),
             longest: allowed.saturating_sub(spent).max(LEAST_LEFT.min(allowed)),
+            began_ms: (self.clock)(),
             opening,
         }
     }
 
+    /// Begins a call here: the model is dialled, and waits for the caller.
+    pub(super) fn begin(&self, answerer: &Answerer, record: CallRecord, opening: Opening) -> Begun {
+        let brief = self.brief(answerer, &record, opening);
+        self.bridge.begin(brief, record, answerer.plan.model.clone())
+    }
+
     /// Dials the model ahead, and sends the caller to it; to the fallback when no more calls can be carried.
     pub(super) fn connect(&self, answerer: &Answerer, record: CallRecord, opening: Opening) -> Spoken {
-        let brief = self.brief(answerer, &record, opening);
         let twiml = self.stream(&record);
         let to = record.to.clone();
-        match self.bridge.begin(brief, record) {
-            Begun::Now | Begun::Already => twiml,
-            Begun::TooMany => {
-                tracing::warn!(business.id = %answerer.business.id, "too many calls at once on this instance");
+        match self.begin(answerer, record, opening) {
+            Begun::New | Begun::Already => twiml,
+            Begun::Full => {
+                tracing::warn!(business.id = %answerer.business.id, "this instance can take no more calls; a caller got the fallback");
                 self.fall_back(&answerer.business, &to)
             }
         }
@@ -166,7 +176,12 @@ impl App {
             ("from", record.from.reveal()),
             ("token", &token),
         ];
-        let next = self.public_url.join(paths::NEXT);
+        let mut next = self.public_url.join(paths::NEXT);
+        if record.attempts > 1 {
+            // A stream that never arrives leaves no trace in the ledger: the way back must count them itself, or a
+            // broken one would be tried for ever.
+            next = format!("{next}?{ATTEMPT}={}", record.attempts);
+        }
         let status = self.public_url.join(paths::STREAM_STATUS);
         Spoken(Twiml::new().connect_stream(&self.stream_url(), &next, &status, &parameters).redirect(&next))
     }
@@ -176,19 +191,20 @@ impl App {
         match &business.fallback {
             Some(Fallback::Transfer(id)) => business
                 .destination(id)
-                .map_or_else(|| Spoken::goodbye(words::CANNOT_ANSWER), |place| self.transfer(place, to)),
+                .map_or_else(|| Spoken::goodbye(words::CANNOT_ANSWER), |place| self.announced_transfer(place, to)),
             Some(Fallback::Message(sentence)) => Spoken::goodbye(sentence),
             None => Spoken::goodbye(words::CANNOT_ANSWER),
         }
     }
 
-    /// Rings a destination, and asks us what next when nobody answers there.
+    /// Rings a destination of which the model has told the caller.
     pub(super) fn transfer(&self, destination: &Destination, to: &Pii<String>) -> Spoken {
-        // Twilio takes only a number of ours for this, and the line that was called is one, unless it was a SIP address.
-        let caller_id = PhoneNumber::parse(to.reveal()).ok();
-        let caller_id = caller_id.as_ref().map(PhoneNumber::as_str);
-        let action = self.public_url.join(paths::DIAL);
-        Spoken(Twiml::new().say(words::CONNECTING).dial(&destination.number, caller_id, &action))
+        Spoken(ring(Twiml::new(), &self.public_url, destination, to))
+    }
+
+    /// Rings a destination of which nobody has told the caller.
+    fn announced_transfer(&self, destination: &Destination, to: &Pii<String>) -> Spoken {
+        Spoken(ring(Twiml::new().say(words::CONNECTING), &self.public_url, destination, to))
     }
 
     /// Whatever can be done for a caller about whom we know nothing but the line they called.
@@ -199,4 +215,17 @@ impl App {
             Err(Nobody::Unknown | Nobody::Store(_)) => Spoken::goodbye(words::CANNOT_ANSWER),
         }
     }
+}
+
+/// The TwiML that rings a destination of a call's business, for Twilio's REST interface.
+pub fn transfer_twiml(public_url: &PublicUrl, record: &CallRecord, destination: &Destination) -> String {
+    ring(Twiml::new(), public_url, destination, &record.to).write()
+}
+
+/// Rings, and asks us what next when nobody answers there.
+fn ring(twiml: Twiml, public_url: &PublicUrl, destination: &Destination, to: &Pii<String>) -> Twiml {
+    // Twilio takes only a number of ours for this, and the line that was called is one, unless it was a SIP address.
+    let caller_id = PhoneNumber::parse(to.reveal()).ok();
+    let caller_id = caller_id.as_ref().map(PhoneNumber::as_str);
+    twiml.dial(&destination.number, caller_id, &public_url.join(paths::DIAL))
 }

@@ -1,23 +1,29 @@
 //! For tests: the routes over a database in memory, and a Twilio that signs by hand.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
+use super::listen::{self, ListenLimits};
 use super::{App, routes};
-use crate::bridge::Bridge;
+use crate::bridge::{Bridge, BridgeSettings};
+use crate::clients::{Auth, RealtimeClient, RealtimeSettings, tls_with_public_roots};
 use crate::domain::{
-    AccountSid, BusinessId, BusinessImport, CallRecord, CallSid, InstanceId, Intention, Pii, PlanId, PublicUrl, Usage,
+    AccountSid, Business, BusinessId, BusinessImport, CallRecord, CallSid, InstanceId, Intention, PhoneNumber, Pii,
+    Plan, PlanId, PublicUrl, Usage,
 };
 use crate::lifecycle::Tasks;
 use crate::registry::Registry;
-use crate::store::{Ledger as _, Sqlite};
+use crate::store::{Directory, Ledger as _, Sqlite, StoreError};
 use crate::wire::stream_token::PassKey;
 use crate::wire::twilio::signature::Verifier;
 
@@ -25,6 +31,8 @@ pub(super) const TOKEN: &str = "2b7e151628aed2a6abf7158809cf4f3c";
 pub(super) const NOW_MS: i64 = 1_790_000_000_000;
 pub(super) const CALL: &str = "CA00000000000000000000000000000001";
 pub(super) const ACCOUNT: &str = "AC00000000000000000000000000000001";
+/// How many calls the house carries.
+pub(super) const MOST_CALLS: usize = 3;
 pub(super) const LINE: &str = "+15551234567";
 pub(super) const CALLER: &str = "+14155550123";
 
@@ -64,20 +72,35 @@ impl House {
     }
 
     pub(super) async fn at(public_url: &str) -> Self {
-        let import: BusinessImport = serde_json::from_str(IMPORT).unwrap();
-        Self::with(public_url, import).await
+        let store = furnished().await;
+        Self::over(public_url, Arc::new(store.clone()), store)
     }
 
-    pub(super) async fn with(public_url: &str, import: BusinessImport) -> Self {
-        let store = Sqlite::open("sqlite::memory:").await.unwrap();
-        store.import(&import).await.unwrap();
+    pub(super) async fn without_plans() -> Self {
+        let store = furnished().await;
+        Self::over("https://voice.example.com", Arc::new(Planless(store.clone())), store)
+    }
+
+    fn over(public_url: &str, directory: Arc<dyn Directory>, store: Sqlite) -> Self {
         let tasks = Tasks::new();
         let registry = Registry::new();
         let public_url = PublicUrl::parse(public_url).unwrap();
         let app = Arc::new(App {
-            directory: Arc::new(store.clone()),
+            directory,
             ledger: Arc::new(store.clone()),
-            bridge: Bridge::default(),
+            bridge: Bridge::new(BridgeSettings {
+                ledger: Arc::new(store.clone()),
+                realtime: RealtimeClient::new(nowhere()).unwrap(),
+                twilio: None,
+                registry: registry.clone(),
+                tasks: tasks.clone(),
+                data_dir: None,
+                keep_event_logs: false,
+                instance: InstanceId::parse("i-1").unwrap(),
+                most_calls: MOST_CALLS,
+                transfer_twiml: Box::new(|_, _| String::new()),
+                caller_hash_key: None,
+            }),
             registry,
             verifier: Verifier(vec!["an older token".to_owned(), TOKEN.to_owned()]),
             pass_key: PassKey("secret".to_owned()),
@@ -90,8 +113,15 @@ impl House {
         Self { routes: routes(Arc::clone(&app)), app, store }
     }
 
-    pub(super) fn import() -> BusinessImport {
-        serde_json::from_str(IMPORT).unwrap()
+    /// Opens a port, for what needs a real connection.
+    pub(super) async fn listen(&self) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (routes, tasks) = (self.routes.clone(), self.app.tasks.clone());
+        self.app.tasks.spawn_background("listen", async move {
+            listen::serve(listener, routes, &tasks, ListenLimits::default()).await;
+        });
+        address
     }
 
     /// A form as Twilio posts it, signed over the public URL.
@@ -149,6 +179,49 @@ impl House {
 
     pub(super) fn waits(&self, attempt: u8) -> bool {
         self.app.bridge.is_waiting(&CallSid::parse(CALL).unwrap(), attempt)
+    }
+}
+
+async fn furnished() -> Sqlite {
+    let store = Sqlite::open("sqlite::memory:").await.unwrap();
+    let import: BusinessImport = serde_json::from_str(IMPORT).unwrap();
+    store.import(&import).await.unwrap();
+    store
+}
+
+/// A directory that has lost its plans, which no import allows.
+#[derive(Debug)]
+struct Planless(Sqlite);
+
+#[async_trait]
+impl Directory for Planless {
+    async fn business(&self, id: &BusinessId) -> Result<Option<Business>, StoreError> {
+        self.0.business(id).await
+    }
+    async fn business_by_line(&self, line: &PhoneNumber) -> Result<Option<Business>, StoreError> {
+        self.0.business_by_line(line).await
+    }
+    async fn plan(&self, _: &PlanId) -> Result<Option<Plan>, StoreError> {
+        Ok(None)
+    }
+    async fn businesses(&self) -> Result<Vec<Business>, StoreError> {
+        self.0.businesses().await
+    }
+    async fn plans(&self) -> Result<Vec<Plan>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn import(&self, import: &BusinessImport) -> Result<(), StoreError> {
+        self.0.import(import).await
+    }
+}
+
+/// A model nobody answers for: what happens to a call after its webhook is not asked here.
+fn nowhere() -> RealtimeSettings {
+    RealtimeSettings {
+        url: "ws://127.0.0.1:9/v1/realtime".to_owned(),
+        model: "gpt-realtime".to_owned(),
+        auth: Auth::None,
+        tls: tls_with_public_roots().unwrap(),
     }
 }
 

@@ -22,7 +22,7 @@ use super::refusal::Refusal;
 use super::signed::{likely_mistake, signature};
 use super::upgrade::{Seen, Upgrade};
 use crate::bridge::{Begun, CallerSocket, caller_socket_config};
-use crate::call::{Interruption, Opening};
+use crate::call::{Command, Interruption, Opening};
 use crate::domain::{CallRecord, CallSid, Ending, Intention, Pii, Usage};
 use crate::wire::Text;
 use crate::wire::stream_token::Pass;
@@ -129,7 +129,7 @@ impl fmt::Display for Refused {
             Self::UsedToken => "its token was used before",
             Self::Format => "its audio is not 8 kHz mu-law, mono; remove audioFormat and sampleRate from <Stream>",
             Self::UnknownCall => "nobody can be found to answer this call any more",
-            Self::TooManyCalls => "this instance carries as many calls as it may",
+            Self::TooManyCalls => "this instance carries as many calls as it may, or is about to stop",
         })
     }
 }
@@ -142,11 +142,13 @@ async fn introduction(app: &App, socket: &mut CallerSocket) -> Result<(Pass, Sta
     if pass.call != start.call_sid || pass.account != start.account_sid {
         return Err(Refused::ForeignToken);
     }
-    if !app.bridge.first_use(&pass.call, pass.attempt) {
+    if !app.bridge.first_use(&pass.call, pass.attempt).await {
         return Err(Refused::UsedToken);
     }
     if !start.media_format.is_mulaw_8k_mono() {
         app.give_up_on_streams(&pass.call).await;
+        // What waits here for this caller waits in vain.
+        app.bridge.tell(&pass.call, Command::HandOver);
         return Err(Refused::Format);
     }
     Ok((pass, start))
@@ -173,12 +175,12 @@ async fn first_start(socket: &mut CallerSocket) -> Result<Start, Refused> {
 async fn receive(app: &App, seen: &Seen, pass: &Pass, start: Start, socket: CallerSocket) {
     let (start, socket) = match app.bridge.arrive(&pass.call, pass.attempt, start, socket) {
         Ok(()) => return log_accepted(seen, pass, "met by the call that waited for it"),
-        Err(back) => back,
+        Err(back) => *back,
     };
     match begin_here(app, pass, &start).await {
         Ok(()) => match app.bridge.arrive(&pass.call, pass.attempt, start, socket) {
             Ok(()) => log_accepted(seen, pass, "its webhook was answered elsewhere, or long ago"),
-            Err((_, socket)) => refuse(seen, Refused::UsedToken, socket).await,
+            Err(back) => refuse(seen, Refused::UsedToken, back.1).await,
         },
         Err(refused) => refuse(seen, refused, socket).await,
     }
@@ -204,9 +206,9 @@ async fn begin_here(app: &App, pass: &Pass, start: &Start) -> Result<(), Refused
     } else {
         Opening::Greet
     };
-    match app.bridge.begin(app.brief(&answerer, &record, opening), record) {
-        Begun::Now | Begun::Already => Ok(()),
-        Begun::TooMany => Err(Refused::TooManyCalls),
+    match app.begin(&answerer, record, opening) {
+        Begun::New | Begun::Already => Ok(()),
+        Begun::Full => Err(Refused::TooManyCalls),
     }
 }
 
@@ -264,4 +266,187 @@ fn log_refused(seen: &Seen, reason: &str, why: &str) {
         verdict = reason,
         "media socket refused ({reason}): {why}: {seen}"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpStream;
+    use tokio_tungstenite::tungstenite::Error;
+    use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+    use tokio_tungstenite::{WebSocketStream, client_async};
+
+    use super::super::house::{ACCOUNT, CALL, CALLER, House, LINE, NOW_MS, RINGING, TOKEN, sign};
+    use super::*;
+    use crate::domain::{AccountSid, BusinessId};
+    use crate::store::Ledger as _;
+
+    const STREAM_URL: &str = "wss://voice.example.com/twilio-media";
+
+    type Socket = WebSocketStream<TcpStream>;
+
+    async fn open(house: &House, signature: &str) -> Result<Socket, Error> {
+        let address = house.listen().await;
+        let mut request = format!("ws://{address}/twilio-media").into_client_request().unwrap();
+        if !signature.is_empty() {
+            request.headers_mut().insert("x-twilio-signature", signature.parse().unwrap());
+        }
+        let stream = TcpStream::connect(address).await.unwrap();
+        client_async(request, stream).await.map(|(socket, _)| socket)
+    }
+
+    async fn opened(house: &House) -> Socket {
+        open(house, &sign(TOKEN, STREAM_URL, &[])).await.unwrap()
+    }
+
+    fn pass() -> Pass {
+        Pass {
+            call: CallSid::parse(CALL).unwrap(),
+            account: AccountSid::parse(ACCOUNT).unwrap(),
+            business: BusinessId::parse("business-1").unwrap(),
+            attempt: 1,
+            expires_ms: NOW_MS + 30_000,
+        }
+    }
+
+    fn start(token: &str, encoding: &str) -> Message {
+        let start = serde_json::json!({"event": "start", "sequenceNumber": "1", "streamSid": "MZ1", "start": {
+            "accountSid": ACCOUNT, "streamSid": "MZ1", "callSid": CALL, "tracks": ["inbound"],
+            "mediaFormat": {"encoding": encoding, "sampleRate": 8000, "channels": 1},
+            "customParameters": {"token": token, "to": LINE, "from": CALLER}}});
+        Message::text(start.to_string())
+    }
+
+    /// Says hello as Twilio does; gives the reason with which we close.
+    async fn refusal(mut socket: Socket, first: Vec<Message>) -> String {
+        for message in first {
+            socket.send(message).await.unwrap();
+        }
+        loop {
+            match socket.next().await {
+                Some(Ok(Message::Close(Some(frame)))) => {
+                    assert_eq!(frame.code, CloseCode::Policy);
+                    return frame.reason.to_string();
+                }
+                Some(Ok(_)) => {}
+                other => panic!("no close frame: {other:?}"),
+            }
+        }
+    }
+
+    async fn until(what: impl Fn() -> bool) {
+        let wait = async {
+            while !what() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), wait).await.expect("it does not happen");
+    }
+
+    #[tokio::test]
+    async fn a_stranger_is_refused_before_the_101() {
+        let house = House::new().await;
+        let https = sign(TOKEN, "https://evil.example.com/twilio-media", &[]);
+        for (signature, reason) in [
+            (String::new(), "missing_signature"),
+            ("AAAA".to_owned(), "bad_signature"),
+            (sign("another token", STREAM_URL, &[]), "bad_signature"),
+            (https, "bad_signature"),
+        ] {
+            let Err(Error::Http(response)) = open(&house, &signature).await else { panic!("let in: {reason}") };
+            assert_eq!(response.status(), StatusCode::FORBIDDEN);
+            let body: serde_json::Value = serde_json::from_slice(response.body().as_ref().unwrap()).unwrap();
+            assert_eq!((&body["hop"], &body["reason"]), (&"app".into(), &reason.into()));
+            if reason == "bad_signature" {
+                assert!(body["checked"].as_array().unwrap().contains(&STREAM_URL.into()), "{body}");
+            }
+        }
+        open(&house, &sign(TOKEN, &format!("{STREAM_URL}/"), &[])).await.expect("Twilio may append a slash");
+    }
+
+    #[tokio::test]
+    async fn a_caller_meets_the_call_that_waits_since_the_webhook() {
+        let house = House::new().await;
+        let answer = house.post("/twilio-voice", &RINGING).await;
+        assert!(house.waits(1));
+        let mut socket = opened(&house).await;
+        socket.send(Message::text(r#"{"event":"connected","protocol":"Call","version":"1.0.0"}"#)).await.unwrap();
+        socket.send(start(answer.token(), "audio/x-mulaw")).await.unwrap();
+        until(|| !house.waits(1)).await;
+        assert_eq!(house.app.registry.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_caller_whose_webhook_was_answered_elsewhere_is_carried_here() {
+        let house = House::new().await;
+        let token = house.app.pass_key.sign(&pass());
+        let mut socket = opened(&house).await;
+        socket.send(start(&token, "audio/x-mulaw")).await.unwrap();
+        until(|| house.app.registry.contains(&pass().call)).await;
+    }
+
+    #[tokio::test]
+    async fn only_a_pass_for_this_call_opens_the_way_to_the_model() {
+        let house = House::new().await;
+        let key = &house.app.pass_key;
+        let foreign_call = Pass { call: CallSid::parse("CA2").unwrap(), ..pass() };
+        let foreign_account = Pass { account: AccountSid::parse("AC2").unwrap(), ..pass() };
+        let expired = Pass { expires_ms: NOW_MS - 1, ..pass() };
+        for (token, reason) in [
+            ("", "bad_token"),
+            ("forged", "bad_token"),
+            (key.sign(&expired).as_str(), "expired_token"),
+            (key.sign(&foreign_call).as_str(), "foreign_token"),
+            (key.sign(&foreign_account).as_str(), "foreign_token"),
+        ] {
+            let refusal = refusal(opened(&house).await, vec![start(token, "audio/x-mulaw")]).await;
+            assert_eq!(refusal, reason, "{token:?}");
+        }
+        let none = start("", "audio/x-mulaw").into_text().unwrap().replace(r#""token""#, r#""other""#);
+        assert_eq!(refusal(opened(&house).await, vec![Message::text(none)]).await, "no_token");
+        assert!(house.app.registry.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_pass_is_good_once() {
+        let house = House::new().await;
+        let answer = house.post("/twilio-voice", &RINGING).await;
+        let mut first = opened(&house).await;
+        first.send(start(answer.token(), "audio/x-mulaw")).await.unwrap();
+        until(|| !house.waits(1)).await;
+        let again = vec![start(answer.token(), "audio/x-mulaw")];
+        assert_eq!(refusal(opened(&house).await, again).await, "used_token");
+    }
+
+    #[tokio::test]
+    async fn audio_we_cannot_carry_is_refused_and_its_caller_gets_the_fallback() {
+        let house = House::new().await;
+        house.keep(1, None).await;
+        let token = house.app.pass_key.sign(&pass());
+        let pass = vec![start(&token, "audio/x-l16")];
+        assert_eq!(refusal(opened(&house).await, pass).await, "media_format");
+        let record = house.record().await;
+        assert_eq!(record.intention, Some(Intention::FallBack));
+        assert_eq!(record.ending, Some(Ending::StreamRefused("media_format".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn who_does_not_say_which_call_it_is_is_not_waited_for() {
+        let house = House::new().await;
+        let noise = || Message::text(r#"{"event":"surprise"}"#);
+        let binary = Message::binary(vec![0_u8; 100]);
+        let mut much = vec![binary, Message::text("no json")];
+        much.extend((0..MAX_FRAMES_BEFORE_START).map(|_| noise()));
+        assert_eq!(refusal(opened(&house).await, much).await, "too_many_frames");
+        let silent = opened(&house).await;
+        tokio::time::pause();
+        assert_eq!(refusal(silent, vec![]).await, "no_start");
+    }
+
+    #[tokio::test]
+    async fn a_stream_whose_store_is_down_is_refused_and_not_left_open() {
+        let house = House::new().await;
+        let token = house.app.pass_key.sign(&pass());
+        house.store.close().await;
+        assert_eq!(refusal(opened(&house).await, vec![start(&token, "audio/x-mulaw")]).await, "unknown_call");
+    }
 }

@@ -26,10 +26,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{any, get, post};
 
+pub use self::answer::transfer_twiml;
 pub use self::hop::HOP;
 use self::hop::Hop;
-use crate::bridge::Bridge;
-use crate::call::Command;
+use crate::bridge::{Bridge, Order};
 use crate::domain::{InstanceId, PublicUrl, StreamUrl};
 use crate::lifecycle::Tasks;
 use crate::registry::Registry;
@@ -44,9 +44,9 @@ pub struct App {
     /// What happened.
     pub ledger: Arc<dyn Ledger>,
     /// What carries calls.
-    pub bridge: Bridge,
+    pub bridge: Arc<Bridge>,
     /// The calls it carries.
-    pub registry: Registry<Command>,
+    pub registry: Registry<Order>,
     /// Checks Twilio's signatures.
     pub verifier: Verifier,
     /// Makes and checks the passes between webhook and stream.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 
-use super::answer::{Nobody, Spoken};
+use super::answer::{ATTEMPT, Nobody, Spoken};
 use super::signed::Signed;
 use super::{App, words};
 use crate::call::{Interruption, Opening};
@@ -21,13 +21,15 @@ pub(super) const LEDGER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The `action` of `<Connect>` and the `<Redirect>` behind it.
 pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<IncomingCall>) -> Spoken {
+    let attempt = request.query().first(ATTEMPT).and_then(|attempt| attempt.parse().ok()).unwrap_or(1);
     let call = request.into_form();
     if call.status.is_over() {
         return Spoken::hang_up();
     }
-    let Some(record) = app.kept(&call.call).await else {
+    let Some(mut record) = app.kept(&call.call).await else {
         return app.fall_back_by_line(&call.to).await;
     };
+    record.attempts = record.attempts.max(attempt);
     match &record.intention {
         Some(Intention::HangUp) => Spoken::hang_up(),
         Some(Intention::Transfer(destination)) => {
@@ -127,9 +129,12 @@ mod tests {
     #[tokio::test]
     async fn what_was_meant_is_carried_out() {
         assert_eq!(after(1, Some(Intention::HangUp)).await.1, "<Hangup/>");
-        for meant in [Intention::Transfer(place("front-office")), Intention::FallBack] {
+        for (meant, begins) in [
+            (Intention::Transfer(place("front-office")), "<Dial"),
+            (Intention::FallBack, "<Say>One moment"),
+        ] {
             let (house, twiml) = after(1, Some(meant)).await;
-            assert!(twiml.starts_with("<Say>One moment") && twiml.contains("+15550001111"), "{twiml}");
+            assert!(twiml.starts_with(begins) && twiml.contains("+15550001111"), "{twiml}");
             assert!(twiml.contains(r#"callerId="+15551234567""#), "{twiml}");
             assert!(!house.waits(2));
         }
@@ -153,6 +158,18 @@ mod tests {
         let (house, twiml) = after(3, None).await;
         assert!(twiml.contains("+15550001111"), "{twiml}");
         assert!(!house.waits(4));
+    }
+
+    #[tokio::test]
+    async fn streams_that_never_arrive_are_counted_by_the_way_back() {
+        let house = House::new().await;
+        house.keep(1, None).await;
+        let first = house.post("/twilio-next", &WAITING).await;
+        assert!(first.twiml().contains(r#"action="https://voice.example.com/twilio-next?attempt=2""#), "{}", first.body);
+        let second = house.post("/twilio-next?attempt=2", &WAITING).await;
+        assert!(second.twiml().contains("/twilio-next?attempt=3"), "{}", second.body);
+        let third = house.post("/twilio-next?attempt=3", &WAITING).await;
+        assert!(third.twiml().contains("+15550001111"), "{}", third.body);
     }
 
     #[tokio::test]

@@ -18,7 +18,7 @@ pub(super) async fn call(State(app): State<Arc<App>>, request: Signed<IncomingCa
     if !call.status.is_over() {
         return StatusCode::NO_CONTENT;
     }
-    if app.registry.command(&call.call, Command::CallOver) {
+    if app.bridge.tell(&call.call, Command::CallOver) {
         tracing::info!(call.id = %call.call, "Twilio says that a call is over which was still carried here");
     }
     match tokio::time::timeout(LEDGER_PATIENCE, app.ledger.end_call(&call.call, (app.clock)())).await {

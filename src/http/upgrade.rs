@@ -199,3 +199,112 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 fn shown(text: &str) -> String {
     text.chars().take(SHOWN_BYTES).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    use super::super::house::{House, TOKEN, sign};
+
+    const WHOLE: [&str; 6] = [
+        "host: voice.example.com",
+        "user-agent: Twilio.TmeWs/1.0",
+        "connection: Upgrade",
+        "upgrade: websocket",
+        "sec-websocket-version: 13",
+        "sec-websocket-key: luxFfW4ekMivF8y4ajVwzw==",
+    ];
+
+    /// Sends the request line and these headers, signed as Twilio signs an upgrade; gives the head of the answer and,
+    /// unless it is a 101, its body.
+    async fn asked(house: &House, request_line: &str, headers: &[&str]) -> (String, String) {
+        let signature = sign(TOKEN, "wss://voice.example.com/twilio-media", &[]);
+        let mut socket = TcpStream::connect(house.listen().await).await.unwrap();
+        let request = format!("{request_line}\r\n{}\r\nx-twilio-signature: {signature}\r\n\r\n", headers.join("\r\n"));
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        loop {
+            let text = String::from_utf8_lossy(&answer).into_owned();
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+                let length: usize = length.map_or(0, |length| length.parse().unwrap());
+                if request_line.starts_with("HEAD") || body.len() >= length {
+                    return (head.to_owned(), body.to_owned());
+                }
+            }
+            assert_ne!(socket.read_buf(&mut answer).await.unwrap(), 0, "closed after {text:?}");
+        }
+    }
+
+    async fn refused(house: &House, request_line: &str, headers: &[&str]) -> (u16, String) {
+        let (head, body) = asked(house, request_line, headers).await;
+        assert!(head.contains("x-frontdesk-hop: "), "{head}");
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        if body.is_empty() {
+            return (status, String::new());
+        }
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(body["hop"], "app");
+        assert!(body["seen"]["method"].is_string(), "{body}");
+        (status, body["reason"].as_str().unwrap().to_owned())
+    }
+
+    fn without(name: &str) -> Vec<&'static str> {
+        WHOLE.into_iter().filter(|header| !header.starts_with(name)).collect()
+    }
+
+    fn with(header: &'static str) -> Vec<&'static str> {
+        let (name, _) = header.split_once(':').unwrap();
+        let mut headers = without(name);
+        headers.push(header);
+        headers
+    }
+
+    #[tokio::test]
+    async fn a_broken_handshake_says_what_arrived() {
+        let house = House::new().await;
+        const GET: &str = "GET /twilio-media HTTP/1.1";
+        for (request_line, headers, status, reason) in [
+            (GET, without("connection"), 400, "no_connection_upgrade"),
+            (GET, with("connection: keep-alive"), 400, "no_connection_upgrade"),
+            (GET, without("upgrade"), 400, "no_upgrade_websocket"),
+            (GET, with("upgrade: h2c"), 400, "no_upgrade_websocket"),
+            (GET, without("sec-websocket-version"), 426, "websocket_version"),
+            (GET, with("sec-websocket-version: 8"), 426, "websocket_version"),
+            (GET, without("sec-websocket-key"), 400, "no_websocket_key"),
+            ("GET /twilio-media HTTP/1.0", WHOLE.to_vec(), 426, "http_version"),
+            ("POST /twilio-media HTTP/1.1", with("content-length: 0"), 405, "method"),
+            ("HEAD /twilio-media HTTP/1.1", WHOLE.to_vec(), 405, ""),
+        ] {
+            let refused = refused(&house, request_line, &headers).await;
+            assert_eq!(refused, (status, reason.to_owned()), "{request_line} {headers:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whatever_is_offered_nothing_is_negotiated() {
+        let house = House::new().await;
+        for (path, extra) in [
+            ("/twilio-media", "accept-encoding: gzip"),
+            ("/twilio-media/", "accept-encoding: gzip"),
+            ("/twilio-media?businessId=business-1&callSid=test123", "accept-encoding: gzip"),
+            ("/twilio-media", "connection: keep-alive, Upgrade"),
+            ("/twilio-media", "upgrade: WebSocket"),
+            ("/twilio-media", "sec-websocket-protocol: audio.twilio.com"),
+            ("/twilio-media", "sec-websocket-extensions: permessage-deflate; client_max_window_bits"),
+            ("/twilio-media", "origin: https://evil.example.com"),
+        ] {
+            let (head, _) = asked(&house, &format!("GET {path} HTTP/1.1"), &with(extra)).await;
+            let mut lines: Vec<&str> = head.lines().collect();
+            assert_eq!(lines.remove(0), "HTTP/1.1 101 Switching Protocols", "{path} {extra}: {head}");
+            lines.retain(|line| !line.starts_with("date: ") && !line.starts_with("x-frontdesk-hop: "));
+            lines.sort_unstable();
+            assert_eq!(
+                lines,
+                ["connection: Upgrade", "sec-websocket-accept: Ycn7ZhKne3PGJk/4mKB2s/ZFVP4=", "upgrade: websocket"],
+                "{path} {extra}"
+            );
+        }
+    }
+}

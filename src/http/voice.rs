@@ -44,7 +44,7 @@ pub(super) async fn voice(State(app): State<Arc<App>>, request: Signed<IncomingC
 mod tests {
     use axum::http::Request;
 
-    use super::super::house::{ACCOUNT, CALL, CALLER, House, LINE, NOW_MS, RINGING};
+    use super::super::house::{ACCOUNT, CALL, CALLER, House, LINE, MOST_CALLS, NOW_MS, RINGING};
     use super::words;
 
     const FALLBACK: &str = "+15550001111";
@@ -123,9 +123,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_business_whose_plan_is_missing_gets_its_fallback() {
-        let mut import = House::import();
-        import.plans.clear();
-        let house = House::with("https://voice.example.com", import).await;
+        let house = House::without_plans().await;
         let answer = house.post("/twilio-voice", &RINGING).await;
         assert!(answer.twiml().starts_with("<Say>One moment"), "{}", answer.body);
         assert!(answer.twiml().contains(FALLBACK) && answer.twiml().contains(r#"callerId="+15551234567""#));
@@ -134,6 +132,18 @@ mod tests {
         assert_eq!(spoken.twiml(), "<Say>Please write to sol@example.com.</Say><Hangup/>");
         let silent = house.post("/twilio-voice?businessId=business-3", &RINGING).await;
         assert_eq!(silent.twiml(), format!("<Say>{}</Say><Hangup/>", words::CANNOT_ANSWER));
+    }
+
+    #[tokio::test]
+    async fn more_calls_than_can_be_carried_get_the_fallback() {
+        let house = House::new().await;
+        for number in 0..=MOST_CALLS {
+            let call = format!("CA{number:032x}");
+            let mut form = RINGING;
+            form[0] = ("CallSid", &call);
+            let answer = house.post("/twilio-voice", &form).await;
+            assert_eq!(answer.twiml().contains(FALLBACK), number == MOST_CALLS, "{}", answer.body);
+        }
     }
 
     #[tokio::test]
