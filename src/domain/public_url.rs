@@ -100,11 +100,6 @@ impl PublicUrl {
         &self.written
     }
 
-    /// The path prefix, `/voice`, without a trailing slash; empty when there is none.
-    pub fn prefix(&self) -> &str {
-        self.0.path().trim_end_matches('/')
-    }
-
     /// Whether only this machine can reach it.
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.url)

@@ -13,15 +13,14 @@ use crate::domain::{
     Usage,
 };
 use crate::store::StoreError;
-use crate::wire::stream_token::Pass;
-use crate::wire::twilio::twiml::Twiml;
-
-/// How long a pass is good. Twilio opens the stream half a second after the TwiML; a minute forgives slow clocks and
-/// slower networks.
-const PASS_LIFE_MS: i64 = 60_000;
+use crate::wire::stream_token::{Pass, VALID_SECONDS};
+use crate::wire::twilio::twiml::{ConnectStream, Twiml, Verb, fitting};
 
 /// What a resumed call has left at least, however long it has lasted: enough to say goodbye.
 const LEAST_LEFT: Duration = Duration::from_secs(60);
+
+/// How long a destination rings before the caller is told that nobody is there, in seconds: five rings.
+const RING_S: u32 = 25;
 
 /// How the way back from a resumed stream says which one it was.
 pub(super) const ATTEMPT: &str = "attempt";
@@ -32,18 +31,18 @@ pub(super) struct Spoken(Twiml);
 impl Spoken {
     /// The end of the call, without a word.
     pub(super) fn hang_up() -> Self {
-        Self(Twiml::new().hang_up())
+        Self(Twiml(vec![Verb::Hangup]))
     }
 
     /// A sentence, then the end of the call.
     pub(super) fn goodbye(sentence: &str) -> Self {
-        Self(Twiml::new().say(sentence).hang_up())
+        Self(Twiml::say_and_hang_up(sentence, None))
     }
 }
 
 impl IntoResponse for Spoken {
     fn into_response(self) -> Response {
-        ([(CONTENT_TYPE, "text/xml; charset=utf-8")], self.0.write()).into_response()
+        ([(CONTENT_TYPE, "text/xml; charset=utf-8")], self.0.to_xml()).into_response()
     }
 }
 
@@ -165,11 +164,11 @@ impl App {
             account: record.account.clone(),
             business: record.business.clone(),
             attempt: record.attempts,
-            expires_ms: (self.clock)().saturating_add(PASS_LIFE_MS),
+            expires_at: self.now_unix().saturating_add(VALID_SECONDS),
         };
-        let token = self.pass_key.sign(&pass);
+        let token = self.pass_key.issue(&pass);
         // Only the token is trusted when they come back; the others are for people who read logs.
-        let parameters = [
+        let parameters: [(&str, &str); 5] = [
             ("businessId", record.business.as_str()),
             ("plan", record.plan.as_str()),
             ("to", record.to.reveal()),
@@ -182,8 +181,13 @@ impl App {
             // broken one would be tried for ever.
             next = format!("{next}?{ATTEMPT}={}", record.attempts);
         }
-        let status = self.public_url.join(paths::STREAM_STATUS);
-        Spoken(Twiml::new().connect_stream(&self.stream_url(), &next, &status, &parameters).redirect(&next))
+        let connect = ConnectStream {
+            action: next.clone(),
+            stream: self.stream_url(),
+            status_callback: self.public_url.join(paths::STREAM_STATUS),
+            parameters: parameters.map(|(name, value)| (name.to_owned(), fitting(name, value))).to_vec(),
+        };
+        Spoken(Twiml::connect_stream(connect, next))
     }
 
     /// What the business wants for a caller whom the model cannot serve. `to` is the line that was called.
@@ -199,12 +203,13 @@ impl App {
 
     /// Rings a destination of which the model has told the caller.
     pub(super) fn transfer(&self, destination: &Destination, to: &Pii<String>) -> Spoken {
-        Spoken(ring(Twiml::new(), &self.public_url, destination, to))
+        Spoken(Twiml(vec![ring(&self.public_url, destination, to)]))
     }
 
     /// Rings a destination of which nobody has told the caller.
     fn announced_transfer(&self, destination: &Destination, to: &Pii<String>) -> Spoken {
-        Spoken(ring(Twiml::new().say(words::CONNECTING), &self.public_url, destination, to))
+        let first = Verb::Say { text: words::CONNECTING.to_owned(), language: None };
+        Spoken(Twiml(vec![first, ring(&self.public_url, destination, to)]))
     }
 
     /// Whatever can be done for a caller about whom we know nothing but the line they called.
@@ -219,13 +224,16 @@ impl App {
 
 /// The TwiML that rings a destination of a call's business, for Twilio's REST interface.
 pub fn transfer_twiml(public_url: &PublicUrl, record: &CallRecord, destination: &Destination) -> String {
-    ring(Twiml::new(), public_url, destination, &record.to).write()
+    Twiml(vec![ring(public_url, destination, &record.to)]).to_xml()
 }
 
 /// Rings, and asks us what next when nobody answers there.
-fn ring(twiml: Twiml, public_url: &PublicUrl, destination: &Destination, to: &Pii<String>) -> Twiml {
-    // Twilio takes only a number of ours for this, and the line that was called is one, unless it was a SIP address.
-    let caller_id = PhoneNumber::parse(to.reveal()).ok();
-    let caller_id = caller_id.as_ref().map(PhoneNumber::as_str);
-    twiml.dial(&destination.number, caller_id, &public_url.join(paths::DIAL))
+fn ring(public_url: &PublicUrl, destination: &Destination, to: &Pii<String>) -> Verb {
+    Verb::Dial {
+        // Twilio takes only a number of ours for this, and the line that was called is one, unless it was a SIP address.
+        caller_id: PhoneNumber::parse(to.reveal()).ok().map(String::from),
+        number: destination.number.clone(),
+        timeout_s: RING_S,
+        action: public_url.join(paths::DIAL),
+    }
 }

@@ -10,15 +10,15 @@ use super::signed::Signed;
 use super::{App, words};
 use crate::call::Interruption;
 use crate::domain::{CallRecord, DestinationId, Intention};
-use crate::wire::twilio::form::DialEnded;
+use crate::wire::twilio::form::DialOutcome;
 
 /// How many streams a call may have in all when transfers keep failing: three for accidents, three more for these.
 const MAX_ATTEMPTS: u8 = 6;
 
 /// The `action` of `<Dial>`.
-pub(super) async fn dial(State(app): State<Arc<App>>, request: Signed<DialEnded>) -> Spoken {
+pub(super) async fn dial(State(app): State<Arc<App>>, request: Signed<DialOutcome>) -> Spoken {
     let ended = request.into_form();
-    if ended.was_answered() || ended.status.is_over() {
+    if ended.dialled.was_answered() || ended.status.is_over() {
         return Spoken::hang_up();
     }
     let Some(mut record) = app.kept(&ended.call).await else {

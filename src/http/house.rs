@@ -28,7 +28,8 @@ use crate::wire::stream_token::PassKey;
 use crate::wire::twilio::signature::Verifier;
 
 pub(super) const TOKEN: &str = "2b7e151628aed2a6abf7158809cf4f3c";
-pub(super) const NOW_MS: i64 = 1_790_000_000_000;
+pub(super) const NOW_S: i64 = 1_790_000_000;
+pub(super) const NOW_MS: i64 = NOW_S * 1_000;
 pub(super) const CALL: &str = "CA00000000000000000000000000000001";
 pub(super) const ACCOUNT: &str = "AC00000000000000000000000000000001";
 /// How many calls the house carries.
@@ -102,8 +103,8 @@ impl House {
                 caller_hash_key: None,
             }),
             registry,
-            verifier: Verifier(vec!["an older token".to_owned(), TOKEN.to_owned()]),
-            pass_key: PassKey("secret".to_owned()),
+            verifier: Verifier::new(vec!["an older token".to_owned().into(), TOKEN.to_owned().into()]),
+            pass_key: PassKey::new("secret".to_owned().into()),
             stream_public_url: public_url.clone(),
             public_url,
             instance: InstanceId::parse("i-1").unwrap(),

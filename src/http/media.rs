@@ -25,7 +25,7 @@ use crate::bridge::{Begun, CallerSocket, caller_socket_config};
 use crate::call::{Command, Interruption, Opening};
 use crate::domain::{CallRecord, CallSid, Ending, Intention, Pii, Usage};
 use crate::wire::Text;
-use crate::wire::stream_token::Pass;
+use crate::wire::stream_token::{Pass, PassError};
 use crate::wire::twilio::media::{FromTwilio, Start};
 
 /// Twilio sends `connected` and `start` at once. What has not said who it is after this long holds a socket for nothing.
@@ -74,9 +74,9 @@ fn admit(app: &App, parts: &mut Parts, seen: &Seen) -> Result<Upgrade, Refusal> 
         return Err(refuse("missing_signature")
             .with("hint", "only Twilio may open this socket; its upgrade carries X-Twilio-Signature"));
     };
-    if let Err(checked) = app.verifier.verify_upgrade(&app.stream_url(), &signed) {
-        log_refused(seen, "bad_signature", &format!("we hashed {}; {mistake}", app.stream_url()));
-        return Err(refuse("bad_signature").with("checked", checked).with("hint", mistake));
+    if let Err(mismatch) = app.verifier.verify_upgrade(&signed, &app.stream_url(), parts.uri.path()) {
+        log_refused(seen, "bad_signature", &format!("{mismatch}; {mistake}"));
+        return Err(refuse("bad_signature").with("checked", mismatch.tried).with("hint", mistake));
     }
     Ok(upgrade)
 }
@@ -88,9 +88,7 @@ enum Refused {
     TooManyFrames,
     Gone,
     NoToken,
-    BadToken,
-    ExpiredToken,
-    ForeignToken,
+    Token(PassError),
     UsedToken,
     Format,
     UnknownCall,
@@ -105,9 +103,9 @@ impl Refused {
             Self::TooManyFrames => "too_many_frames",
             Self::Gone => "gone",
             Self::NoToken => "no_token",
-            Self::BadToken => "bad_token",
-            Self::ExpiredToken => "expired_token",
-            Self::ForeignToken => "foreign_token",
+            Self::Token(PassError::BadShape | PassError::BadSignature) => "bad_token",
+            Self::Token(PassError::Expired) => "expired_token",
+            Self::Token(PassError::OtherCall) => "foreign_token",
             Self::UsedToken => "used_token",
             Self::Format => "media_format",
             Self::UnknownCall => "unknown_call",
@@ -123,9 +121,7 @@ impl fmt::Display for Refused {
             Self::TooManyFrames => "it said much, but not which call it carries",
             Self::Gone => "it closed before it said which call it carries",
             Self::NoToken => "its <Stream> had no token <Parameter>, so this TwiML was not ours",
-            Self::BadToken => "its token is not one of ours; instances must share STREAM_TOKEN_SECRET",
-            Self::ExpiredToken => "its token is too old, or the clocks of our instances differ",
-            Self::ForeignToken => "its token is for another call or account",
+            Self::Token(error) => return error.fmt(f),
             Self::UsedToken => "its token was used before",
             Self::Format => "its audio is not 8 kHz mu-law, mono; remove audioFormat and sampleRate from <Stream>",
             Self::UnknownCall => "nobody can be found to answer this call any more",
@@ -138,10 +134,8 @@ impl fmt::Display for Refused {
 async fn introduction(app: &App, socket: &mut CallerSocket) -> Result<(Pass, Start), Refused> {
     let start = tokio::time::timeout(START_PATIENCE, first_start(socket)).await.unwrap_or(Err(Refused::NoStart))?;
     let token = start.custom_parameters.get("token").ok_or(Refused::NoToken)?;
-    let pass = app.pass_key.verify(token, (app.clock)()).map_err(|_| Refused::BadToken)?;
-    if pass.call != start.call_sid || pass.account != start.account_sid {
-        return Err(Refused::ForeignToken);
-    }
+    let pass = app.pass_key.check(token, app.now_unix()).map_err(Refused::Token)?;
+    pass.matches(&start).map_err(Refused::Token)?;
     if !app.bridge.first_use(&pass.call, pass.attempt).await {
         return Err(Refused::UsedToken);
     }
@@ -275,10 +269,9 @@ mod tests {
     use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
     use tokio_tungstenite::{WebSocketStream, client_async};
 
-    use super::super::house::{ACCOUNT, CALL, CALLER, House, LINE, NOW_MS, RINGING, TOKEN, sign};
+    use super::super::house::{ACCOUNT, CALL, CALLER, House, LINE, NOW_S, RINGING, TOKEN, sign};
     use super::*;
     use crate::domain::{AccountSid, BusinessId};
-    use crate::store::Ledger as _;
 
     const STREAM_URL: &str = "wss://voice.example.com/twilio-media";
 
@@ -304,7 +297,7 @@ mod tests {
             account: AccountSid::parse(ACCOUNT).unwrap(),
             business: BusinessId::parse("business-1").unwrap(),
             attempt: 1,
-            expires_ms: NOW_MS + 30_000,
+            expires_at: NOW_S + 30,
         }
     }
 
@@ -378,7 +371,7 @@ mod tests {
     #[tokio::test]
     async fn a_caller_whose_webhook_was_answered_elsewhere_is_carried_here() {
         let house = House::new().await;
-        let token = house.app.pass_key.sign(&pass());
+        let token = house.app.pass_key.issue(&pass());
         let mut socket = opened(&house).await;
         socket.send(start(&token, "audio/x-mulaw")).await.unwrap();
         until(|| house.app.registry.contains(&pass().call)).await;
@@ -390,13 +383,13 @@ mod tests {
         let key = &house.app.pass_key;
         let foreign_call = Pass { call: CallSid::parse("CA2").unwrap(), ..pass() };
         let foreign_account = Pass { account: AccountSid::parse("AC2").unwrap(), ..pass() };
-        let expired = Pass { expires_ms: NOW_MS - 1, ..pass() };
+        let expired = Pass { expires_at: NOW_S - 61, ..pass() };
         for (token, reason) in [
             ("", "bad_token"),
             ("forged", "bad_token"),
-            (key.sign(&expired).as_str(), "expired_token"),
-            (key.sign(&foreign_call).as_str(), "foreign_token"),
-            (key.sign(&foreign_account).as_str(), "foreign_token"),
+            (key.issue(&expired).as_str(), "expired_token"),
+            (key.issue(&foreign_call).as_str(), "foreign_token"),
+            (key.issue(&foreign_account).as_str(), "foreign_token"),
         ] {
             let refusal = refusal(opened(&house).await, vec![start(token, "audio/x-mulaw")]).await;
             assert_eq!(refusal, reason, "{token:?}");
@@ -421,7 +414,7 @@ mod tests {
     async fn audio_we_cannot_carry_is_refused_and_its_caller_gets_the_fallback() {
         let house = House::new().await;
         house.keep(1, None).await;
-        let token = house.app.pass_key.sign(&pass());
+        let token = house.app.pass_key.issue(&pass());
         let pass = vec![start(&token, "audio/x-l16")];
         assert_eq!(refusal(opened(&house).await, pass).await, "media_format");
         let record = house.record().await;
@@ -445,7 +438,7 @@ mod tests {
     #[tokio::test]
     async fn a_stream_whose_store_is_down_is_refused_and_not_left_open() {
         let house = House::new().await;
-        let token = house.app.pass_key.sign(&pass());
+        let token = house.app.pass_key.issue(&pass());
         house.store.close().await;
         assert_eq!(refusal(opened(&house).await, vec![start(&token, "audio/x-mulaw")]).await, "unknown_call");
     }

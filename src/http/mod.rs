@@ -68,18 +68,29 @@ impl App {
     fn stream_url(&self) -> StreamUrl {
         self.stream_public_url.stream(paths::MEDIA)
     }
+
+    /// Seconds since 1970.
+    fn now_unix(&self) -> i64 {
+        (self.clock)().div_euclid(1_000)
+    }
 }
 
 /// Every route of the server, each of its responses marked with who made it.
 pub fn routes(app: Arc<App>) -> Router {
     let hop = Hop::of(&app.instance);
     let mut routes = table();
-    let mut prefixes = vec![app.public_url.prefix(), app.stream_public_url.prefix()];
+    let mut prefixes = vec![prefix(&app.public_url), prefix(&app.stream_public_url)];
     prefixes.dedup();
     for prefix in prefixes.into_iter().filter(|prefix| !prefix.is_empty()) {
         routes = routes.nest(prefix, table());
     }
     hop::signed_by(hop, routes.fallback(health::not_found).with_state(app))
+}
+
+/// The path prefix of a public URL, `/voice`; empty when there is none.
+fn prefix(url: &PublicUrl) -> &str {
+    let (_, rest) = url.as_str().split_once("://").unwrap_or_default();
+    rest.split_at_checked(rest.find('/').unwrap_or(rest.len())).unwrap_or_default().1
 }
 
 fn table() -> Router<Arc<App>> {

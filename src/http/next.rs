@@ -11,7 +11,7 @@ use super::signed::Signed;
 use super::{App, words};
 use crate::call::{Interruption, Opening};
 use crate::domain::{CallRecord, CallSid, Intention, Turn};
-use crate::wire::twilio::form::IncomingCall;
+use crate::wire::twilio::form::NextRequest;
 
 /// How many streams a call may have because of accidents: whatever broke three was no accident.
 const MAX_ATTEMPTS: u8 = 3;
@@ -20,7 +20,7 @@ const MAX_ATTEMPTS: u8 = 3;
 pub(super) const LEDGER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The `action` of `<Connect>` and the `<Redirect>` behind it.
-pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<IncomingCall>) -> Spoken {
+pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextRequest>) -> Spoken {
     let attempt = request.query().first(ATTEMPT).and_then(|attempt| attempt.parse().ok()).unwrap_or(1);
     let call = request.into_form();
     if call.status.is_over() {
@@ -106,7 +106,7 @@ impl App {
 
 #[cfg(test)]
 mod tests {
-    use super::super::house::{ACCOUNT, CALL, CALLER, House, LINE, NOW_MS};
+    use super::super::house::{ACCOUNT, CALL, CALLER, House, LINE, NOW_S};
     use super::*;
     use crate::domain::DestinationId;
 
@@ -149,7 +149,7 @@ mod tests {
             assert!(twiml.starts_with("<Connect"), "{twiml}");
             assert!(house.waits(attempts + 1));
             let token = twiml.split_once(r#"name="token" value=""#).unwrap().1.split_once('"').unwrap().0;
-            assert_eq!(house.app.pass_key.verify(token, NOW_MS).unwrap().attempt, attempts + 1);
+            assert_eq!(house.app.pass_key.check(token, NOW_S).unwrap().attempt, attempts + 1);
         }
     }
 

@@ -10,10 +10,10 @@ use super::App;
 use super::next::LEDGER_PATIENCE;
 use super::signed::Signed;
 use crate::call::Command;
-use crate::wire::twilio::form::{IncomingCall, StreamStatus};
+use crate::wire::twilio::form::{CallStatusUpdate, StreamStatus};
 
 /// The status callback of a call. Twilio gives no order to these, and only the last word matters.
-pub(super) async fn call(State(app): State<Arc<App>>, request: Signed<IncomingCall>) -> StatusCode {
+pub(super) async fn call(State(app): State<Arc<App>>, request: Signed<CallStatusUpdate>) -> StatusCode {
     let call = request.into_form();
     if !call.status.is_over() {
         return StatusCode::NO_CONTENT;
@@ -39,7 +39,7 @@ pub(super) async fn stream(request: Signed<StreamStatus>) -> StatusCode {
             "Twilio could not use our media stream: {error:?}; {}",
             meaning(error)
         ),
-        None => tracing::debug!(call.id = %status.call, event = %status.event, "stream status"),
+        None => tracing::debug!(call.id = %status.call, event = status.event.as_str(), "stream status"),
     }
     StatusCode::NO_CONTENT
 }
