@@ -1,1 +1,218 @@
 //! Everything put together: new, listen, drain.
+
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use axum::Router;
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+use crate::bridge::{Bridge, BridgeSettings};
+use crate::clients::{
+    Auth, Credentials, RealtimeClient, RealtimeSettings, TwilioRest, tls_with_public_roots,
+};
+use crate::config::{Config, Drain, ModelChoice, RealtimeAuth, Storage, Twilio, TwilioAuth};
+use crate::domain::InstanceId;
+use crate::http::listen::{self, ListenLimits};
+use crate::http::{self, App};
+use crate::lifecycle::Tasks;
+use crate::registry::Registry;
+use crate::store::{CachedDirectory, Sqlite};
+use crate::telemetry;
+use crate::wire::stream_token::PassKey;
+use crate::wire::twilio::signature::Verifier;
+
+/// How many calls one process carries at once. A core carries about a thousand; two sockets a call stay far below the
+/// usual limit of 65,536 open files. Whoever needs more starts another instance.
+const MOST_CALLS: usize = 2_000;
+
+/// The server: a store, clients, a bridge and routes over them, with the tasks of all.
+pub struct Server {
+    routes: Router,
+    tasks: Tasks,
+    drain: Drain,
+    instance: InstanceId,
+    store: Sqlite,
+}
+
+impl Server {
+    /// Puts everything together. It opens the store and connects to nothing else. Fails when the store cannot be opened,
+    /// when a URL or key cannot be used, and when no model is chosen: the simulated one is started by the command that
+    /// wants it, and given here by its URL.
+    pub async fn new(config: Config) -> anyhow::Result<Self> {
+        let instance = new_instance()?;
+        let tasks = Tasks::new();
+        let registry = Registry::new();
+        let tls = tls_with_public_roots()?;
+        let store = Sqlite::open(&config.storage.database_url).await?;
+        let directory = CachedDirectory::new(Arc::new(store.clone()), last_known(&config.storage));
+        let public_url = config.public.url.clone();
+        let twilio = twilio_rest(&config.twilio, &tls)?;
+        let bridge = Bridge::new(BridgeSettings {
+            ledger: Arc::new(store.clone()),
+            realtime: realtime(&config.model, tls)?,
+            twilio,
+            registry: registry.clone(),
+            tasks: tasks.clone(),
+            data_dir: Some(config.storage.dir.clone()),
+            keep_event_logs: config.storage.event_log_days > 0,
+            instance: instance.clone(),
+            most_calls: MOST_CALLS,
+            transfer_twiml: Box::new(move |record, destination| {
+                http::transfer_twiml(&public_url, record, destination)
+            }),
+            caller_hash_key: config.stream_token_secret.clone(),
+        });
+        let app = App {
+            directory: Arc::new(directory),
+            ledger: Arc::new(store.clone()),
+            bridge,
+            registry,
+            verifier: Verifier::new(tokens(config.twilio.auth)),
+            pass_key: PassKey::new(config.stream_token_secret.unwrap_or_else(new_secret)),
+            public_url: config.public.url,
+            stream_public_url: config.public.stream,
+            instance: instance.clone(),
+            tasks: tasks.clone(),
+            clock: telemetry::wall_clock,
+        };
+        Ok(Self { routes: http::routes(Arc::new(app)), tasks, drain: config.drain, instance, store })
+    }
+
+    /// Every task of the server, and the words that end them.
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    /// Answers on this listener until everything is told to stop.
+    pub async fn listen(&self, listener: TcpListener) {
+        let hop = format!("{}/{}/listen", env!("CARGO_PKG_VERSION"), self.instance);
+        let limits = ListenLimits { hop, ..ListenLimits::default() };
+        listen::serve(listener, self.routes.clone(), &self.tasks, limits).await;
+    }
+
+    /// Waits until the process is told to end, lets live calls end or hands them over, closes the store, and gives the
+    /// number of tasks that had to be abandoned.
+    pub async fn drain(&self) -> usize {
+        let left = self.tasks.drain(self.drain.grace, self.drain.lame_duck).await;
+        self.store.close().await;
+        left
+    }
+}
+
+fn new_instance() -> anyhow::Result<InstanceId> {
+    let (name, _) = Uuid::new_v4().as_u64_pair();
+    // Long enough to tell a hundred instances apart, short enough to be read in a log line.
+    Ok(InstanceId::parse(&format!("{:08x}", name >> 32))?)
+}
+
+/// A secret for this process alone: 244 random bits.
+fn new_secret() -> SecretString {
+    format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()).into()
+}
+
+/// Where the directory keeps what it last knew; nowhere, when nothing is kept at all.
+fn last_known(storage: &Storage) -> Option<std::path::PathBuf> {
+    (!storage.database_url.contains(":memory:")).then(|| storage.dir.join("last-known.json"))
+}
+
+fn tokens(auth: TwilioAuth) -> Vec<SecretString> {
+    match auth {
+        TwilioAuth::Tokens(tokens) => tokens,
+        TwilioAuth::Local => vec![new_secret()],
+    }
+}
+
+fn twilio_rest(twilio: &Twilio, tls: &rustls::ClientConfig) -> anyhow::Result<Option<TwilioRest>> {
+    let token = match &twilio.auth {
+        TwilioAuth::Tokens(tokens) => tokens.first(),
+        TwilioAuth::Local => None,
+    };
+    let credentials = match (&twilio.rest_key, &twilio.account, token) {
+        (Some(key), _, _) => Credentials::ApiKey { key: key.sid.clone(), secret: key.secret.clone() },
+        (None, Some(account), Some(token)) => {
+            Credentials::AuthToken { account: account.clone(), token: token.clone() }
+        }
+        (None, _, _) => return Ok(None),
+    };
+    let rest = TwilioRest::new(twilio.api_url.as_str(), credentials, tls).context("TWILIO_API_URL")?;
+    Ok(Some(rest))
+}
+
+fn realtime(model: &ModelChoice, tls: Arc<rustls::ClientConfig>) -> anyhow::Result<RealtimeClient> {
+    let ModelChoice::Realtime(realtime) = model else {
+        bail!("no speech model is chosen; start the simulated one and give its URL");
+    };
+    let auth = match &realtime.auth {
+        RealtimeAuth::Bearer(key) => Auth::Bearer(key.clone()),
+        RealtimeAuth::ApiKey(key) => Auth::ApiKey(key.clone()),
+        RealtimeAuth::None => Auth::None,
+    };
+    let settings =
+        RealtimeSettings { url: realtime.url.to_string(), model: realtime.model.clone(), auth, tls };
+    Ok(RealtimeClient::new(settings)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    fn config(folder: &std::path::Path) -> Config {
+        let folder = folder.to_str().unwrap();
+        let read = |name: &str| {
+            let value = match name {
+                "DATABASE_URL" => "sqlite::memory:",
+                "DATA_DIR" => folder,
+                "OPENAI_API_KEY" => "sk-test-0123456789abcdef0123456789abcdef",
+                "TWILIO_AUTH_TOKEN" => "2b7e151628aed2a6abf7158809cf4f3c",
+                "TWILIO_ACCOUNT_SID" => "AC00000000000000000000000000000001",
+                "PUBLIC_URL" => "https://voice.example.com",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        };
+        Config::from_env(read).unwrap().0
+    }
+
+    async fn ask(address: std::net::SocketAddr, path: &str) -> String {
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn it_answers_until_the_drain_is_over_and_then_lets_go_of_everything() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Arc::new(Server::new(config(folder.path())).await.unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let tasks = server.tasks().clone();
+        let call = tasks.hard().clone();
+        tasks.spawn("a call", async move { call.cancelled().await });
+        let story = async {
+            assert!(ask(address, "/ready").await.starts_with("HTTP/1.1 200"));
+            tasks.soft().cancel();
+            assert!(ask(address, "/ready").await.starts_with("HTTP/1.1 503"));
+            let health = ask(address, "/health").await;
+            assert!(health.starts_with("HTTP/1.1 200") && health.contains(r#""draining":true"#), "{health}");
+            tasks.hard().cancel();
+        };
+        let (left, (), ()) = tokio::join!(server.drain(), server.listen(listener), story);
+        assert_eq!(left, 0);
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn without_a_model_there_is_no_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { model: ModelChoice::Simulated, ..config(folder.path()) };
+        assert!(Server::new(config).await.is_err());
+    }
+}

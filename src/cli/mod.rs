@@ -1,5 +1,104 @@
 //! One file a command.
 
-pub mod business;
-pub mod healthcheck;
-pub mod replay;
+mod business;
+mod healthcheck;
+mod replay;
+mod serve;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+use self::business::BusinessCommand;
+use crate::config::{Config, ConfigErrors, process_environment};
+use crate::store::Sqlite;
+
+/// Answers the phones of many businesses with one server: Twilio Media Streams bridged to a speech model.
+///
+/// Settings come from the environment; .env.example lists every one.
+#[derive(Debug, Parser)]
+#[command(name = "frontdesk", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answers calls. The default.
+    Serve,
+    /// Lists, shows, imports and exports the businesses.
+    #[command(subcommand)]
+    Business(BusinessCommand),
+    /// Asks the server on this machine whether it is well, for containers without a shell.
+    Healthcheck,
+}
+
+/// The settings are wrong.
+const WRONG_SETTINGS: u8 = 2;
+
+/// Does what the arguments say. 0 when it was done or asked to end, 1 when it failed, 2 for wrong arguments or
+/// settings; why is on standard error.
+pub async fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    match execute(arguments.command.unwrap_or(Command::Serve)).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report(&error),
+    }
+}
+
+async fn execute(command: Command) -> anyhow::Result<()> {
+    let environment = process_environment()?;
+    match command {
+        Command::Serve => {
+            let (config, warnings) = Config::from_env(environment)?;
+            serve::run(config, &warnings).await
+        }
+        Command::Business(command) => {
+            // What is odd about the storage is said when the server starts, not at every look into it.
+            let (storage, _) = Config::storage(environment)?;
+            let store = Sqlite::open(&storage.database_url).await?;
+            let done = business::run(command, &store, &mut std::io::stdout()).await;
+            store.close().await;
+            done
+        }
+        Command::Healthcheck => healthcheck::run(Config::port(environment)?).await.context("not healthy"),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "this is how a command says why it failed")]
+fn report(error: &anyhow::Error) -> ExitCode {
+    // Mistakes in the settings are a list with a remedy each, to be read as it is.
+    if let Some(mistakes) = error.downcast_ref::<ConfigErrors>() {
+        eprintln!("{mistakes}");
+        return ExitCode::from(WRONG_SETTINGS);
+    }
+    eprintln!("frontdesk: {error:#}");
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn serving_is_the_default_and_strange_words_are_refused() {
+        assert!(Arguments::try_parse_from(["frontdesk"]).unwrap().command.is_none());
+        let served = Arguments::try_parse_from(["frontdesk", "serve"]).unwrap();
+        assert!(matches!(served.command, Some(Command::Serve)));
+        for strange in
+            [&["frontdesk", "srve"][..], &["frontdesk", "serve", "now"], &["frontdesk", "--port", "1"]]
+        {
+            assert!(Arguments::try_parse_from(strange).is_err(), "{strange:?}");
+        }
+    }
+}

@@ -9,8 +9,8 @@ use super::{App, paths, words};
 use crate::bridge::Begun;
 use crate::call::{Brief, Opening};
 use crate::domain::{
-    AccountSid, Business, BusinessId, CallRecord, CallSid, Destination, Fallback, PhoneNumber, Pii, Plan, PublicUrl,
-    Usage,
+    AccountSid, Business, BusinessId, CallRecord, CallSid, Destination, Fallback, PhoneNumber, Pii, Plan,
+    PublicUrl, Usage,
 };
 use crate::store::StoreError;
 use crate::wire::stream_token::{Pass, VALID_SECONDS};
@@ -80,7 +80,11 @@ pub(super) enum Nobody {
 
 impl App {
     /// The business by its id where one was given, else the one whose line was called.
-    pub(super) async fn who_answers(&self, id: Option<&BusinessId>, to: &Pii<String>) -> Result<Answerer, Nobody> {
+    pub(super) async fn who_answers(
+        &self,
+        id: Option<&BusinessId>,
+        to: &Pii<String>,
+    ) -> Result<Answerer, Nobody> {
         let business = match id {
             Some(id) => self.directory.business(id).await,
             None => match PhoneNumber::parse(to.reveal()) {
@@ -193,9 +197,10 @@ impl App {
     /// What the business wants for a caller whom the model cannot serve. `to` is the line that was called.
     pub(super) fn fall_back(&self, business: &Business, to: &Pii<String>) -> Spoken {
         match &business.fallback {
-            Some(Fallback::Transfer(id)) => business
-                .destination(id)
-                .map_or_else(|| Spoken::goodbye(words::CANNOT_ANSWER), |place| self.announced_transfer(place, to)),
+            Some(Fallback::Transfer(id)) => business.destination(id).map_or_else(
+                || Spoken::goodbye(words::CANNOT_ANSWER),
+                |place| self.announced_transfer(place, to),
+            ),
             Some(Fallback::Message(sentence)) => Spoken::goodbye(sentence),
             None => Spoken::goodbye(words::CANNOT_ANSWER),
         }

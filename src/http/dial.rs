@@ -34,8 +34,12 @@ pub(super) async fn dial(State(app): State<Arc<App>>, request: Signed<DialOutcom
     // Were it left standing, the next accident would ring the same telephone again.
     match tokio::time::timeout(LEDGER_PATIENCE, app.ledger.intend(&record.call, None)).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(call.id = %record.call, %error, "cannot clear what a call meant to do"),
-        Err(_) => tracing::warn!(call.id = %record.call, "the ledger did not clear in time what a call meant to do"),
+        Ok(Err(error)) => {
+            tracing::warn!(call.id = %record.call, %error, "cannot clear what a call meant to do")
+        }
+        Err(_) => {
+            tracing::warn!(call.id = %record.call, "the ledger did not clear in time what a call meant to do")
+        }
     }
     let label = label(&app, &record, &destination).await;
     app.resume(record, Interruption::TransferFailed(label), MAX_ATTEMPTS).await

@@ -8,8 +8,8 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::{App, paths};
 use super::refusal::Refusal;
+use super::{App, paths};
 
 /// 200 for as long as the process lives, draining or not: a platform restarts what is unhealthy, and with it the calls.
 pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
@@ -56,9 +56,14 @@ pub(super) async fn not_found(method: Method, uri: Uri, headers: HeaderMap) -> R
         Some(meant) => {
             // A person's mistake in the Twilio console shows here first, and only here.
             if headers.contains_key("x-twilio-signature") {
-                tracing::warn!(meant, "Twilio asked for a path we do not have; it is probably configured wrongly");
+                tracing::warn!(
+                    meant,
+                    "Twilio asked for a path we do not have; it is probably configured wrongly"
+                );
             }
-            refusal.with("meant", meant).with("hint", "this path is not served here; the one meant is probably `meant`")
+            refusal
+                .with("meant", meant)
+                .with("hint", "this path is not served here; the one meant is probably `meant`")
         }
         None => refusal,
     }
@@ -109,7 +114,10 @@ mod tests {
         assert_eq!(health.json()["draining"], true);
         assert_eq!(health.json()["timestamp"], "2026-09-21T14:13:20.000Z");
         let ready = ask("/ready").await;
-        assert_eq!((ready.status, ready.json()["reason"].as_str()), (StatusCode::SERVICE_UNAVAILABLE, Some("draining")));
+        assert_eq!(
+            (ready.status, ready.json()["reason"].as_str()),
+            (StatusCode::SERVICE_UNAVAILABLE, Some("draining"))
+        );
     }
 
     #[tokio::test]

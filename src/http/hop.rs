@@ -4,11 +4,11 @@ use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::Router;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::answer::Spoken;
@@ -45,13 +45,17 @@ impl Hop {
 ///
 /// What hyper answers itself to something that is not HTTP has none; it never reached a route.
 pub(super) fn signed_by(hop: Arc<Hop>, routes: Router) -> Router {
-    routes.layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| panicked())).layer(middleware::from_fn_with_state(hop, stamp))
+    routes
+        .layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| panicked()))
+        .layer(middleware::from_fn_with_state(hop, stamp))
 }
 
 /// Twilio turns a 500 into a stranger's voice; a caller hears ours instead.
 pub(super) fn spoken_when_it_panics<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
     routes.layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| {
-        tracing::error!("a webhook could not be answered because its code panicked; the caller got an apology");
+        tracing::error!(
+            "a webhook could not be answered because its code panicked; the caller got an apology"
+        );
         Spoken::goodbye(words::CANNOT_ANSWER).into_response()
     }))
 }
@@ -77,9 +81,14 @@ mod tests {
     use super::*;
 
     fn routes() -> Router {
-        let routes = Router::new()
-            .route("/fine", get(|| async { "fine" }))
-            .route("/panics", get(|| async { if true { panic!("on purpose") } }));
+        let routes = Router::new().route("/fine", get(|| async { "fine" })).route(
+            "/panics",
+            get(|| async {
+                if true {
+                    panic!("on purpose")
+                }
+            }),
+        );
         signed_by(Hop::of(&InstanceId::parse("i-1").unwrap()), routes)
     }
 

@@ -18,8 +18,8 @@ use super::{App, routes};
 use crate::bridge::{Bridge, BridgeSettings};
 use crate::clients::{Auth, RealtimeClient, RealtimeSettings, tls_with_public_roots};
 use crate::domain::{
-    AccountSid, Business, BusinessId, BusinessImport, CallRecord, CallSid, InstanceId, Intention, PhoneNumber, Pii,
-    Plan, PlanId, PublicUrl, Usage,
+    AccountSid, Business, BusinessId, BusinessImport, CallRecord, CallSid, InstanceId, Intention,
+    PhoneNumber, Pii, Plan, PlanId, PublicUrl, Usage,
 };
 use crate::lifecycle::Tasks;
 use crate::registry::Registry;
@@ -149,7 +149,11 @@ impl House {
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, 1 << 20).await.unwrap();
         assert!(parts.headers.contains_key(super::HOP), "who answered?");
-        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
     }
 
     /// The call, as the ledger keeps it after so many streams.

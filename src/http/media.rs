@@ -64,13 +64,18 @@ pub(super) async fn media(State(app): State<Arc<App>>, request: Request) -> Resp
 /// The handshake, then the signature: whoever tests by hand learns first which header is missing.
 fn admit(app: &App, parts: &mut Parts, seen: &Seen) -> Result<Upgrade, Refusal> {
     let signed = signature(&parts.headers).map(str::to_owned);
-    let mistake = likely_mistake(&parts.headers, app.stream_public_url.host(), "PUBLIC_URL (or STREAM_PUBLIC_URL)");
+    let mistake =
+        likely_mistake(&parts.headers, app.stream_public_url.host(), "PUBLIC_URL (or STREAM_PUBLIC_URL)");
     let upgrade = Upgrade::of(parts).inspect_err(|refusal| {
         log_refused(seen, refusal.reason, "the handshake is not whole, see upgrade and connection");
     })?;
     let refuse = |reason| Refusal::new(StatusCode::FORBIDDEN, reason).with("seen", seen.to_json());
     let Some(signed) = signed else {
-        log_refused(seen, "missing_signature", "Twilio signs the upgrade, so this is not Twilio, or a proxy drops headers");
+        log_refused(
+            seen,
+            "missing_signature",
+            "Twilio signs the upgrade, so this is not Twilio, or a proxy drops headers",
+        );
         return Err(refuse("missing_signature")
             .with("hint", "only Twilio may open this socket; its upgrade carries X-Twilio-Signature"));
     };
@@ -123,7 +128,9 @@ impl fmt::Display for Refused {
             Self::NoToken => "its <Stream> had no token <Parameter>, so this TwiML was not ours",
             Self::Token(error) => return error.fmt(f),
             Self::UsedToken => "its token was used before",
-            Self::Format => "its audio is not 8 kHz mu-law, mono; remove audioFormat and sampleRate from <Stream>",
+            Self::Format => {
+                "its audio is not 8 kHz mu-law, mono; remove audioFormat and sampleRate from <Stream>"
+            }
             Self::UnknownCall => "nobody can be found to answer this call any more",
             Self::TooManyCalls => "this instance carries as many calls as it may, or is about to stop",
         })
@@ -132,7 +139,8 @@ impl fmt::Display for Refused {
 
 /// Reads until the stream says who it is, and checks that it may be that.
 async fn introduction(app: &App, socket: &mut CallerSocket) -> Result<(Pass, Start), Refused> {
-    let start = tokio::time::timeout(START_PATIENCE, first_start(socket)).await.unwrap_or(Err(Refused::NoStart))?;
+    let start =
+        tokio::time::timeout(START_PATIENCE, first_start(socket)).await.unwrap_or(Err(Refused::NoStart))?;
     let token = start.custom_parameters.get("token").ok_or(Refused::NoToken)?;
     let pass = app.pass_key.check(token, app.now_unix()).map_err(Refused::Token)?;
     pass.matches(&start).map_err(Refused::Token)?;
@@ -217,7 +225,9 @@ impl App {
         match tokio::time::timeout(LEDGER_PATIENCE, keep).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(call.id = %call, %error, "cannot keep why a stream was refused"),
-            Err(_) => tracing::warn!(call.id = %call, "the ledger did not keep in time why a stream was refused"),
+            Err(_) => {
+                tracing::warn!(call.id = %call, "the ledger did not keep in time why a stream was refused")
+            }
         }
     }
 }
@@ -345,7 +355,9 @@ mod tests {
             (sign("another token", STREAM_URL, &[]), "bad_signature"),
             (https, "bad_signature"),
         ] {
-            let Err(Error::Http(response)) = open(&house, &signature).await else { panic!("let in: {reason}") };
+            let Err(Error::Http(response)) = open(&house, &signature).await else {
+                panic!("let in: {reason}")
+            };
             assert_eq!(response.status(), StatusCode::FORBIDDEN);
             let body: serde_json::Value = serde_json::from_slice(response.body().as_ref().unwrap()).unwrap();
             assert_eq!((&body["hop"], &body["reason"]), (&"app".into(), &reason.into()));
@@ -362,7 +374,10 @@ mod tests {
         let answer = house.post("/twilio-voice", &RINGING).await;
         assert!(house.waits(1));
         let mut socket = opened(&house).await;
-        socket.send(Message::text(r#"{"event":"connected","protocol":"Call","version":"1.0.0"}"#)).await.unwrap();
+        socket
+            .send(Message::text(r#"{"event":"connected","protocol":"Call","version":"1.0.0"}"#))
+            .await
+            .unwrap();
         socket.send(start(answer.token(), "audio/x-mulaw")).await.unwrap();
         until(|| !house.waits(1)).await;
         assert_eq!(house.app.registry.len(), 1);

@@ -111,8 +111,13 @@ mod tests {
     use crate::domain::DestinationId;
 
     /// Twilio's form when a stream has ended and the caller is still there.
-    const WAITING: [(&str, &str); 5] =
-        [("CallSid", CALL), ("AccountSid", ACCOUNT), ("From", CALLER), ("To", LINE), ("CallStatus", "in-progress")];
+    const WAITING: [(&str, &str); 5] = [
+        ("CallSid", CALL),
+        ("AccountSid", ACCOUNT),
+        ("From", CALLER),
+        ("To", LINE),
+        ("CallStatus", "in-progress"),
+    ];
 
     fn place(id: &str) -> DestinationId {
         DestinationId::parse(id).unwrap()
@@ -129,10 +134,9 @@ mod tests {
     #[tokio::test]
     async fn what_was_meant_is_carried_out() {
         assert_eq!(after(1, Some(Intention::HangUp)).await.1, "<Hangup/>");
-        for (meant, begins) in [
-            (Intention::Transfer(place("front-office")), "<Dial"),
-            (Intention::FallBack, "<Say>One moment"),
-        ] {
+        for (meant, begins) in
+            [(Intention::Transfer(place("front-office")), "<Dial"), (Intention::FallBack, "<Say>One moment")]
+        {
             let (house, twiml) = after(1, Some(meant)).await;
             assert!(twiml.starts_with(begins) && twiml.contains("+15550001111"), "{twiml}");
             assert!(twiml.contains(r#"callerId="+15551234567""#), "{twiml}");
@@ -165,7 +169,11 @@ mod tests {
         let house = House::new().await;
         house.keep(1, None).await;
         let first = house.post("/twilio-next", &WAITING).await;
-        assert!(first.twiml().contains(r#"action="https://voice.example.com/twilio-next?attempt=2""#), "{}", first.body);
+        assert!(
+            first.twiml().contains(r#"action="https://voice.example.com/twilio-next?attempt=2""#),
+            "{}",
+            first.body
+        );
         let second = house.post("/twilio-next?attempt=2", &WAITING).await;
         assert!(second.twiml().contains("/twilio-next?attempt=3"), "{}", second.body);
         let third = house.post("/twilio-next?attempt=3", &WAITING).await;
@@ -205,7 +213,9 @@ mod tests {
     async fn twilio_may_ask_by_get() {
         let house = House::new().await;
         house.keep(1, Some(Intention::HangUp)).await;
-        let answer = house.get(&format!("/twilio-next?CallSid={CALL}&AccountSid={ACCOUNT}&CallStatus=in-progress")).await;
+        let answer = house
+            .get(&format!("/twilio-next?CallSid={CALL}&AccountSid={ACCOUNT}&CallStatus=in-progress"))
+            .await;
         assert_eq!(answer.twiml(), "<Hangup/>");
     }
 }

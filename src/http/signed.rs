@@ -95,14 +95,22 @@ async fn whole(body: Body) -> Result<Vec<u8>, Refusal> {
 fn check(app: &App, parts: &Parts, signed: &Pairs) -> Result<(), Refusal> {
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let Some(signature) = signature(&parts.headers) else {
-        tracing::warn!(path = parts.uri.path(), "a webhook was refused (missing_signature): it is not from Twilio");
+        tracing::warn!(
+            path = parts.uri.path(),
+            "a webhook was refused (missing_signature): it is not from Twilio"
+        );
         return Err(Refusal::new(StatusCode::FORBIDDEN, "missing_signature")
             .with("hint", "only Twilio may ask this; its requests carry X-Twilio-Signature"));
     };
     app.verifier.verify_request(signature, &app.public_url, target, signed.as_slice()).map_err(|mismatch| {
         let mistake = likely_mistake(&parts.headers, app.public_url.host(), "PUBLIC_URL");
-        tracing::warn!(path = parts.uri.path(), "a webhook was refused (bad_signature): {mismatch}; {mistake}");
-        Refusal::new(StatusCode::FORBIDDEN, "bad_signature").with("checked", mismatch.tried).with("hint", mistake)
+        tracing::warn!(
+            path = parts.uri.path(),
+            "a webhook was refused (bad_signature): {mismatch}; {mistake}"
+        );
+        Refusal::new(StatusCode::FORBIDDEN, "bad_signature")
+            .with("checked", mismatch.tried)
+            .with("hint", mistake)
     })
 }
 
@@ -147,7 +155,10 @@ mod tests {
     async fn what_is_not_signed_or_signed_wrongly_is_refused_with_what_we_hashed() {
         let house = House::new().await;
         let unsigned = house.ask(post(VOICE, &RINGING), &RINGING).await;
-        assert_eq!((unsigned.status.as_u16(), unsigned.json()["reason"].as_str()), (403, Some("missing_signature")));
+        assert_eq!(
+            (unsigned.status.as_u16(), unsigned.json()["reason"].as_str()),
+            (403, Some("missing_signature"))
+        );
         let url = "https://voice.example.com/twilio-voice";
         for wrong in [
             sign("another token", url, &RINGING),
@@ -158,7 +169,10 @@ mod tests {
             String::new(),
         ] {
             let answer = signed_as(&house, VOICE, &wrong).await;
-            assert_eq!((answer.status.as_u16(), answer.json()["reason"].as_str()), (403, Some("bad_signature")));
+            assert_eq!(
+                (answer.status.as_u16(), answer.json()["reason"].as_str()),
+                (403, Some("bad_signature"))
+            );
             assert_eq!(answer.json()["hop"], "app");
             assert!(answer.json()["checked"].as_array().unwrap().contains(&url.into()), "{}", answer.body);
         }

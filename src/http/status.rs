@@ -48,7 +48,10 @@ pub(super) async fn stream(request: Signed<StreamStatus>) -> StatusCode {
 fn meaning(error: &str) -> &'static str {
     let error = error.to_ascii_lowercase();
     let known = [
-        ("handshake", "31920: our answer to the upgrade was not a 101; look for \"media socket refused\" in this log, and if there is none, a proxy answered instead of us"),
+        (
+            "handshake",
+            "31920: our answer to the upgrade was not a 101; look for \"media socket refused\" in this log, and if there is none, a proxy answered instead of us",
+        ),
         ("timeout", "31901: nobody answered at the stream's host; check DNS, port 443 and firewalls"),
         ("refused", "31902: nothing listens at the stream's host and port"),
         ("broken pipe", "31903: the connection was cut; compare with restarts, deploys and proxy timeouts"),
@@ -59,7 +62,10 @@ fn meaning(error: &str) -> &'static str {
         ("protocol", "31924: broken WebSocket frames, by us or by a proxy"),
         ("close", "31921: our side closed the socket; look for the end of this call in this log"),
     ];
-    known.into_iter().find(|(words, _)| error.contains(words)).map_or("see https://www.twilio.com/docs/api/errors", |(_, it)| it)
+    known
+        .into_iter()
+        .find(|(words, _)| error.contains(words))
+        .map_or("see https://www.twilio.com/docs/api/errors", |(_, it)| it)
 }
 
 #[cfg(test)]

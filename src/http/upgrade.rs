@@ -98,7 +98,9 @@ impl Seen {
 
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let or_none = |header: &Option<String>| header.as_deref().map_or_else(|| "none".to_owned(), |it| format!("{it:?}"));
+        let or_none = |header: &Option<String>| {
+            header.as_deref().map_or_else(|| "none".to_owned(), |it| format!("{it:?}"))
+        };
         write!(
             f,
             "{} {} {}, connection {}, upgrade {}, user agent {}, {} query, {}",
@@ -159,8 +161,10 @@ impl Upgrade {
     pub(super) fn accept(
         self,
         config: WebSocketConfig,
-    ) -> (Response, impl Future<Output = Result<WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>, hyper::Error>>)
-    {
+    ) -> (
+        Response,
+        impl Future<Output = Result<WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>, hyper::Error>>,
+    ) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();
@@ -185,14 +189,17 @@ fn wants_upgrade(refusal: Refusal) -> Refusal {
 
 /// Whether one of the comma-separated words of this header is that one.
 fn names(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
-    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-        value.split(',').any(|token| token.trim().eq_ignore_ascii_case(word))
-    })
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.split(',').any(|token| token.trim().eq_ignore_ascii_case(word)))
 }
 
 /// All values of a header, joined as HTTP would; none when it is missing.
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let values: Vec<_> = headers.get_all(name).iter().map(|it| String::from_utf8_lossy(it.as_bytes())).collect();
+    let values: Vec<_> =
+        headers.get_all(name).iter().map(|it| String::from_utf8_lossy(it.as_bytes())).collect();
     if values.is_empty() { None } else { Some(shown(&values.join(", "))) }
 }
 
@@ -221,7 +228,8 @@ mod tests {
     async fn asked(house: &House, request_line: &str, headers: &[&str]) -> (String, String) {
         let signature = sign(TOKEN, "wss://voice.example.com/twilio-media", &[]);
         let mut socket = TcpStream::connect(house.listen().await).await.unwrap();
-        let request = format!("{request_line}\r\n{}\r\nx-twilio-signature: {signature}\r\n\r\n", headers.join("\r\n"));
+        let request =
+            format!("{request_line}\r\n{}\r\nx-twilio-signature: {signature}\r\n\r\n", headers.join("\r\n"));
         socket.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         loop {
@@ -302,7 +310,11 @@ mod tests {
             lines.sort_unstable();
             assert_eq!(
                 lines,
-                ["connection: Upgrade", "sec-websocket-accept: Ycn7ZhKne3PGJk/4mKB2s/ZFVP4=", "upgrade: websocket"],
+                [
+                    "connection: Upgrade",
+                    "sec-websocket-accept: Ycn7ZhKne3PGJk/4mKB2s/ZFVP4=",
+                    "upgrade: websocket"
+                ],
                 "{path} {extra}"
             );
         }

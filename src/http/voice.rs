@@ -15,7 +15,8 @@ use crate::wire::twilio::form::IncomingCall;
 ///
 /// It may be asked twice for one call; the second answer is as good as the first, and nothing is dialled twice.
 pub(super) async fn voice(State(app): State<Arc<App>>, request: Signed<IncomingCall>) -> Spoken {
-    let wanted = request.query().first("businessId").filter(|id| !id.is_empty()).map(BusinessId::parse).transpose();
+    let wanted =
+        request.query().first("businessId").filter(|id| !id.is_empty()).map(BusinessId::parse).transpose();
     let call = request.into_form();
     let Some(account) = &call.account else {
         tracing::warn!(call.id = %call.call, "Twilio did not say to which account a call belongs");
@@ -120,7 +121,11 @@ mod tests {
         ] {
             let form = [("CallSid", CALL), ("AccountSid", ACCOUNT), ("From", CALLER), ("To", to)];
             let answer = house.post(target, &form).await;
-            assert_eq!(answer.twiml(), format!("<Say>{}</Say><Hangup/>", words::NOT_IN_SERVICE), "{target} {to}");
+            assert_eq!(
+                answer.twiml(),
+                format!("<Say>{}</Say><Hangup/>", words::NOT_IN_SERVICE),
+                "{target} {to}"
+            );
         }
         assert_eq!(house.app.registry.len(), 0);
     }
