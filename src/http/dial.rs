@@ -35,10 +35,10 @@ pub(super) async fn dial(State(app): State<Arc<App>>, request: Signed<DialOutcom
     match tokio::time::timeout(LEDGER_PATIENCE, app.ledger.intend(&record.call, None)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            tracing::warn!(call.id = %record.call, %error, "cannot clear what a call meant to do")
+            tracing::warn!(call.id = %record.call, %error, "cannot clear what a call meant to do");
         }
         Err(_) => {
-            tracing::warn!(call.id = %record.call, "the ledger did not clear in time what a call meant to do")
+            tracing::warn!(call.id = %record.call, "the ledger did not clear in time what a call meant to do");
         }
     }
     let label = label(&app, &record, &destination).await;

@@ -226,7 +226,7 @@ impl App {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(call.id = %call, %error, "cannot keep why a stream was refused"),
             Err(_) => {
-                tracing::warn!(call.id = %call, "the ledger did not keep in time why a stream was refused")
+                tracing::warn!(call.id = %call, "the ledger did not keep in time why a stream was refused");
             }
         }
     }
