@@ -1,3 +1,5 @@
+//! The codec against every event of the service, and what it says against its shape.
+
 use super::*;
 use crate::domain::{TurnDetection, Usage};
 use crate::wire::model::{ItemId, ResponseId, ResponseOutcome, ToolCallId, ToolSpec};
