@@ -1,6 +1,11 @@
 //! What a call costs without sockets: ten minutes in virtual time, and one frame each way through the machine.
 //! `cargo bench --bench machine`. Best and median of several runs; the machine is seldom quiet.
-#![expect(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark prints, and may stop")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark prints, and may stop"
+)]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 use std::time::{Duration, Instant};
@@ -24,7 +29,8 @@ const START: &str = r#"{"event":"start","start":{"accountSid":"AC1","streamSid":
 const RUNS: usize = 7;
 
 fn main() {
-    let caller = (0..200).map(|_| Step { when: When::AfterSilence(700), act: Act::Say(tone::sine(220, 700)) });
+    let caller =
+        (0..200).map(|_| Step { when: When::AfterSilence(700), act: Act::Say(tone::sine(220, 700)) });
     let reply = |seed, samples| Reply::speech(tone::noise(seed, samples), "Yes, we are open on Saturdays.");
     let plan = Plan::new(brief(), Script::new(reply(1, 16_000), reply(2, 32_000)), caller.collect()).unwrap();
     report("600 s of call, both actors and the machine", 1, || {
@@ -106,7 +112,10 @@ fn answered() -> (Call, Codec) {
     let mut call = Call::new(brief);
     call.handle(Input::Model(FromModel::Ready(AudioFormat::Mulaw8k)), Moment::START);
     call.handle(Input::Caller(FromTwilio::parse(&START.into()).unwrap()), Moment::START);
-    call.handle(Input::Model(FromModel::ResponseStarted { response: "r".into(), tag: Some(1) }), Moment::START);
+    call.handle(
+        Input::Model(FromModel::ResponseStarted { response: "r".into(), tag: Some(1) }),
+        Moment::START,
+    );
     while call.next_output().is_some() {}
     (call, codec)
 }

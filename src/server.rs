@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use axum::Router;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
@@ -26,6 +27,9 @@ use crate::wire::twilio::signature::Verifier;
 /// How many calls one process carries at once. A core carries about a thousand; two sockets a call stay far below the
 /// usual limit of 65,536 open files. Whoever needs more starts another instance.
 const MOST_CALLS: usize = 2_000;
+
+/// Where a token of this machine is kept, in the data folder.
+const LOCAL_TOKEN: &str = "local-twilio-token";
 
 /// The server: a store, clients, a bridge and routes over them, with the tasks of all.
 pub struct Server {
@@ -69,7 +73,7 @@ impl Server {
             ledger: Arc::new(store.clone()),
             bridge,
             registry,
-            verifier: Verifier::new(tokens(config.twilio.auth)),
+            verifier: Verifier::new(tokens(config.twilio.auth, &config.storage).await?),
             pass_key: PassKey::new(config.stream_token_secret.unwrap_or_else(new_secret)),
             public_url: config.public.url,
             stream_public_url: config.public.stream,
@@ -107,7 +111,7 @@ fn new_instance() -> anyhow::Result<InstanceId> {
     Ok(InstanceId::parse(&format!("{:08x}", name >> 32))?)
 }
 
-/// A secret for this process alone: 244 random bits.
+/// A secret nobody can guess: 244 random bits.
 fn new_secret() -> SecretString {
     format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()).into()
 }
@@ -117,11 +121,33 @@ fn last_known(storage: &Storage) -> Option<std::path::PathBuf> {
     (!storage.database_url.contains(":memory:")).then(|| storage.dir.join("last-known.json"))
 }
 
-fn tokens(auth: TwilioAuth) -> Vec<SecretString> {
+async fn tokens(auth: TwilioAuth, storage: &Storage) -> anyhow::Result<Vec<SecretString>> {
     match auth {
-        TwilioAuth::Tokens(tokens) => tokens,
-        TwilioAuth::Local => vec![new_secret()],
+        TwilioAuth::Tokens(tokens) => Ok(tokens),
+        TwilioAuth::Local => Ok(vec![local_token(storage).await?]),
     }
+}
+
+/// The token of a machine without an account at Twilio: made once and kept beside the data, readable by its user
+/// alone, so that `frontdesk call` on the same machine can sign with it.
+pub async fn local_token(storage: &Storage) -> anyhow::Result<SecretString> {
+    let path = storage.dir.join(LOCAL_TOKEN);
+    if let Ok(token) = tokio::fs::read_to_string(&path).await
+        && !token.trim().is_empty()
+    {
+        return Ok(token.trim().into());
+    }
+    let token = new_secret();
+    tokio::fs::create_dir_all(&storage.dir).await.with_context(|| format!("{}", storage.dir.display()))?;
+    let mut options = tokio::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    let mut file =
+        options.open(&path).await.with_context(|| format!("could not write {}", path.display()))?;
+    file.write_all(token.expose_secret().as_bytes()).await?;
+    file.flush().await?;
+    Ok(token)
 }
 
 fn twilio_rest(twilio: &Twilio, tls: &rustls::ClientConfig) -> anyhow::Result<Option<TwilioRest>> {

@@ -17,7 +17,7 @@ const IMPORT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// What to do with the businesses.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Subcommand)]
-pub enum BusinessCommand {
+pub(super) enum BusinessCommand {
     /// Lists the businesses: id, name, plan, voice and lines.
     List,
     /// Prints one business as JSON.
@@ -40,7 +40,7 @@ pub enum BusinessCommand {
 }
 
 /// Does what the command says, and prints to `out` what came of it.
-pub async fn run(
+pub(super) async fn run(
     command: BusinessCommand,
     directory: &dyn Directory,
     out: &mut dyn Write,

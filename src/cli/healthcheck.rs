@@ -15,7 +15,7 @@ const STATUS_LINE: u64 = 128;
 
 /// Asks `/health` on `port`, over IPv4 and, where that is refused, over IPv6. Fails when nobody answers within 2 s, or
 /// with anything but 200.
-pub async fn run(port: u16) -> anyhow::Result<()> {
+pub(super) async fn run(port: u16) -> anyhow::Result<()> {
     tokio::time::timeout(PATIENCE, ask(port))
         .await
         .with_context(|| format!("no answer from port {port} within {} s", PATIENCE.as_secs()))?

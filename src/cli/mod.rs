@@ -1,10 +1,15 @@
 //! One file a command.
 
 mod business;
+mod call;
+mod demo;
 mod healthcheck;
+mod ladder;
 mod replay;
+mod scene;
 mod serve;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -29,9 +34,18 @@ struct Arguments {
 enum Command {
     /// Answers calls. The default.
     Serve,
+    /// Plays one whole call on this machine: no key, no phone, no network.
+    Demo(demo::DemoArguments),
+    /// Places a test call on any deployment, exactly as Twilio would.
+    Call(call::CallArguments),
     /// Lists, shows, imports and exports the businesses.
     #[command(subcommand)]
     Business(BusinessCommand),
+    /// Runs a logged call through the machine again and shows every decision.
+    Replay {
+        /// The event log: a file of DATA_DIR/calls.
+        file: PathBuf,
+    },
     /// Asks the server on this machine whether it is well, for containers without a shell.
     Healthcheck,
 }
@@ -64,6 +78,12 @@ async fn execute(command: Command) -> anyhow::Result<()> {
             store.close().await;
             done
         }
+        Command::Demo(arguments) => demo::run(&arguments, &mut std::io::stdout()).await,
+        Command::Call(arguments) => {
+            let (twilio, storage, _) = Config::twilio(environment)?;
+            call::run(&arguments, &twilio, &storage, &mut std::io::stdout()).await
+        }
+        Command::Replay { file } => replay::run(&file, &mut std::io::stdout()),
         Command::Healthcheck => healthcheck::run(Config::port(environment)?).await.context("not healthy"),
     }
 }

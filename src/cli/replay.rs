@@ -13,7 +13,7 @@ use crate::wire::twilio::media::{FromTwilio, ToTwilio};
 
 /// Replays the log at `path` and prints it. An error when it cannot be read, or when the machine of today decides
 /// otherwise than the one that wrote it.
-pub fn run(path: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
+pub(super) fn run(path: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     let log = std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
     let brief = event_log::brief(&log).with_context(|| format!("could not read {}", path.display()))?;
     writeln!(out, "{} · attempt {} · {}", brief.call, brief.attempt, brief.business.name)?;

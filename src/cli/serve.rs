@@ -1,14 +1,16 @@
 //! `frontdesk serve`: the server, until it is told to end.
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
-use crate::config::{Config, LogFormat, ModelChoice, Warning};
+use super::scene;
+use crate::config::{Config, LogFormat, ModelChoice, Realtime, RealtimeAuth, Warning};
 use crate::http::{listen, paths};
 use crate::server::Server;
+use crate::sim::socket::{ModelServer, ModelServerPlan};
 use crate::telemetry::{self, Format};
 
 /// Answers calls until a signal, and then until the last call has ended or time is up.
-pub(super) async fn run(config: Config, warnings: &[Warning]) -> anyhow::Result<()> {
+pub(super) async fn run(mut config: Config, warnings: &[Warning]) -> anyhow::Result<()> {
     let format = match config.log.format {
         Some(LogFormat::Pretty) => Format::Pretty,
         Some(LogFormat::Json) => Format::Json,
@@ -18,9 +20,11 @@ pub(super) async fn run(config: Config, warnings: &[Warning]) -> anyhow::Result<
     for warning in warnings {
         tracing::warn!(setting = warning.setting, "{warning}");
     }
-    if matches!(config.model, ModelChoice::Simulated) {
-        bail!("no speech model is configured: set OPENAI_API_KEY, or REALTIME_URL and REALTIME_AUTH=none");
-    }
+    // Lives as long as the server does.
+    let test_voice = match config.model {
+        ModelChoice::Simulated => Some(start_test_voice(&mut config).await?),
+        ModelChoice::Realtime(_) => None,
+    };
     // Before the listener, so that a mistake in the settings is not found while callers wait in its queue.
     let voice_url = config.public.url.join(paths::VOICE);
     let (host, port) = (config.listen.host.clone(), config.listen.port);
@@ -34,6 +38,25 @@ pub(super) async fn run(config: Config, warnings: &[Warning]) -> anyhow::Result<
     if left > 0 {
         tracing::warn!(left, "some tasks did not end in time");
     }
+    drop(test_voice);
     tracing::info!("done");
     Ok(())
+}
+
+/// Answers with the built-in voice where no model is configured: only on a laptop, and not in silence.
+async fn start_test_voice(config: &mut Config) -> anyhow::Result<ModelServer> {
+    let plan = ModelServerPlan {
+        scripts: vec![scene::test_voice()?],
+        authorization: None,
+        seed: 1,
+        keep_events: false,
+    };
+    let voice = ModelServer::start(plan).await?;
+    tracing::warn!(
+        "NO SPEECH MODEL: calls are answered by the built-in test voice. Set OPENAI_API_KEY to talk to a real one."
+    );
+    let url = voice.url().parse().context("the test voice has no URL")?;
+    config.model =
+        ModelChoice::Realtime(Realtime { url, model: "test-voice".to_owned(), auth: RealtimeAuth::None });
+    Ok(voice)
 }

@@ -107,6 +107,19 @@ impl Config {
         reader.finish(Some(port)).map(|(port, _)| port)
     }
 
+    /// Reads how Twilio signs, and where a token of this machine is kept, for a command that plays Twilio's part. Fails
+    /// with the mistakes in that.
+    pub fn twilio(
+        read: impl Fn(&str) -> Option<String>,
+    ) -> Result<(Twilio, Storage, Vec<Warning>), ConfigErrors> {
+        let mut reader = Reader::new(&read);
+        let platform = Platform::detect(&read);
+        let twilio = Twilio::read(&mut reader, platform, true);
+        let storage = Storage::read(&mut reader, platform);
+        let (both, warnings) = reader.finish(twilio.map(|twilio| (twilio, storage)))?;
+        Ok((both.0, both.1, warnings))
+    }
+
     /// Reads what is kept and where, for commands that take no calls. Fails with the mistakes in that.
     pub fn storage(read: impl Fn(&str) -> Option<String>) -> Result<(Storage, Vec<Warning>), ConfigErrors> {
         let mut reader = Reader::new(&read);

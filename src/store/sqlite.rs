@@ -70,7 +70,7 @@ impl Sqlite {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal);
-        let writer = connections(1).connect_with(writing).await;
+        let writer = first_connection(writing).await;
         let writer = writer.map_err(|error| unopenable(remedy(&path), Some(error.into())))?;
         let readers = connections(READERS).connect_lazy_with(options.read_only(true));
         Self::migrated(Self { url: url.to_owned(), writer, readers }).await
@@ -119,6 +119,22 @@ impl Sqlite {
 impl fmt::Debug for Sqlite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Sqlite").field(&self.url).finish()
+    }
+}
+
+/// The connection that makes the file and its journal. SQLite does not wait for others with the change of the journal,
+/// whatever the busy timeout; so we do.
+async fn first_connection(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
+    const PAUSE: Duration = Duration::from_millis(50);
+    let mut waited = Duration::ZERO;
+    loop {
+        match connections(1).connect_with(options.clone()).await {
+            Err(error) if is_temporary(&error) && waited < BUSY_PATIENCE => {
+                tokio::time::sleep(PAUSE).await;
+                waited += PAUSE;
+            }
+            opened => return opened,
+        }
     }
 }
 

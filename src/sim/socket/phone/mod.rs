@@ -42,6 +42,8 @@ pub struct CallPlan {
     pub from: String,
     /// What the caller does.
     pub caller: Vec<Step>,
+    /// From the TwiML to the first byte of the stream's handshake. Twilio needs some hundred milliseconds.
+    pub before_stream: Duration,
     /// What goes wrong on the line of each stream, in order; nothing on later ones.
     pub line_faults: Vec<Vec<LineFault>>,
     /// What becomes of each `<Dial>`, in order; the last repeats.
@@ -109,6 +111,7 @@ impl CallPlan {
             to: to.into(),
             from: from.into(),
             caller: Vec::new(),
+            before_stream: Duration::ZERO,
             line_faults: Vec::new(),
             dials: Vec::new(),
             status_callback: None,

@@ -33,6 +33,8 @@ impl Placed<'_> {
         let Ok(name) = StreamSid::parse(&format!("MZ{}", uuid::Uuid::new_v4().simple())) else {
             return StreamEnd::ServerClosed;
         };
+        let opens_at = self.clock.now() + self.plan.before_stream;
+        self.clock.until(Some(opens_at)).await;
         self.note(PhoneEvent::StreamAsked { url: url.as_str().to_owned() });
         let opened = tokio::time::timeout(CONNECT_PATIENCE, open(url.as_str(), &self.plan.auth_token)).await;
         let mut socket = match opened {
