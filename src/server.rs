@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::bridge::{Bridge, BridgeSettings};
+use crate::bridge::{Bridge, BridgeSettings, forget_old_logs};
 use crate::clients::{
     Auth, Credentials, RealtimeClient, RealtimeSettings, TwilioRest, tls_with_public_roots,
 };
@@ -67,6 +67,11 @@ impl Server {
                 http::transfer_twiml(&public_url, record, destination)
             }),
             caller_hash_key: config.stream_token_secret.clone(),
+        });
+        let (folder, days) = (config.storage.dir.clone(), config.storage.event_log_days);
+        let hard = tasks.hard().clone();
+        tasks.spawn_background("retention", async move {
+            let _ended = hard.run_until_cancelled(forget_old_logs(folder, days)).await;
         });
         let app = App {
             directory: Arc::new(directory),

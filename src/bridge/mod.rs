@@ -9,6 +9,7 @@ mod greetings;
 mod leg;
 mod notes;
 mod passes;
+mod retention;
 mod scribe;
 #[cfg(test)]
 mod testing;
@@ -32,6 +33,7 @@ use self::files::FilePlan;
 use self::greetings::{GreetingKey, Greetings};
 pub use self::leg::caller_socket_config;
 use self::passes::Passes;
+pub use self::retention::forget_old_logs;
 use self::scribe::Entry;
 use self::waiting::{Arrival, Place, WaitingRoom};
 use crate::call::{Brief, Command, Greeting, Opening};

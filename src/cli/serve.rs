@@ -43,7 +43,7 @@ pub(super) async fn run(mut config: Config, warnings: &[Warning]) -> anyhow::Res
     Ok(())
 }
 
-/// Answers with the built-in voice where no model is configured: only on a laptop, and not in silence.
+/// Answers with the built-in voice where no model is configured: only on a laptop, and the settings' warning says so.
 async fn start_test_voice(config: &mut Config) -> anyhow::Result<ModelServer> {
     let plan = ModelServerPlan {
         scripts: vec![scene::test_voice()?],
@@ -52,9 +52,6 @@ async fn start_test_voice(config: &mut Config) -> anyhow::Result<ModelServer> {
         keep_events: false,
     };
     let voice = ModelServer::start(plan).await?;
-    tracing::warn!(
-        "NO SPEECH MODEL: calls are answered by the built-in test voice. Set OPENAI_API_KEY to talk to a real one."
-    );
     let url = voice.url().parse().context("the test voice has no URL")?;
     config.model =
         ModelChoice::Realtime(Realtime { url, model: "test-voice".to_owned(), auth: RealtimeAuth::None });
