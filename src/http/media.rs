@@ -141,7 +141,7 @@ impl fmt::Display for Refused {
 async fn introduction(app: &App, socket: &mut CallerSocket) -> Result<(Pass, Start), Refused> {
     let start =
         tokio::time::timeout(START_PATIENCE, first_start(socket)).await.unwrap_or(Err(Refused::NoStart))?;
-    let token = start.custom_parameters.get("token").ok_or(Refused::NoToken)?;
+    let token = start.custom_parameters.reveal().get("token").ok_or(Refused::NoToken)?;
     let pass = app.pass_key.check(token, app.now_unix()).map_err(Refused::Token)?;
     pass.matches(&start).map_err(Refused::Token)?;
     if !app.bridge.first_use(&pass.call, pass.attempt).await {
@@ -190,7 +190,7 @@ async fn receive(app: &App, seen: &Seen, pass: &Pass, start: Start, socket: Call
 
 /// Begins a call from what the pass and the ledger say of it.
 async fn begin_here(app: &App, pass: &Pass, start: &Start) -> Result<(), Refused> {
-    let said = |name: &str| Pii::new(start.custom_parameters.get(name).cloned().unwrap_or_default());
+    let said = |name: &str| Pii::new(start.custom_parameters.reveal().get(name).cloned().unwrap_or_default());
     let (from, to) = (said("from"), said("to"));
     let leg = Leg { call: &pass.call, account: &pass.account, from: &from, to: &to };
     let answerer = app.who_answers(Some(&pass.business), &to).await.map_err(|nobody| {

@@ -48,7 +48,7 @@ pub(super) fn start() -> FromTwilio {
         call_sid: brief().call,
         account_sid: AccountSid::parse("AC00000000000000000000000000000001").unwrap(),
         media_format: MediaFormat { encoding: "audio/x-mulaw".to_owned(), sample_rate: 8_000, channels: 1 },
-        custom_parameters: std::collections::BTreeMap::new(),
+        custom_parameters: std::collections::BTreeMap::new().into(),
     }))
 }
 

@@ -6,10 +6,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::domain::{AccountSid, CallSid, StreamSid};
+use crate::domain::{AccountSid, CallSid, Pii, StreamSid};
 use crate::wire::Text;
 
 /// What Twilio tells us on the media socket.
@@ -49,9 +51,9 @@ pub struct Start {
     pub account_sid: AccountSid,
     /// How audio will be written.
     pub media_format: MediaFormat,
-    /// Our own `<Parameter>`s, as we gave them.
+    /// Our own `<Parameter>`s, as we gave them: the pass and both numbers are among them.
     #[serde(default)]
-    pub custom_parameters: BTreeMap<String, String>,
+    pub custom_parameters: Pii<BTreeMap<String, String>>,
 }
 
 /// How audio on the stream is written.
@@ -185,17 +187,20 @@ fn shared(frame: &Text, part: Cow<'_, str>) -> Text {
 
 /// A number, or a number in a string.
 fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Lenient<'a> {
-        Number(u64),
-        #[serde(borrow)]
-        Text(Cow<'a, str>),
+    struct Lenient;
+    impl Visitor<'_> for Lenient {
+        type Value = u64;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a whole number, perhaps in a string")
+        }
+        fn visit_u64<E: de::Error>(self, number: u64) -> Result<u64, E> {
+            Ok(number)
+        }
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<u64, E> {
+            text.parse().map_err(E::custom)
+        }
     }
-    match Lenient::deserialize(deserializer)? {
-        Lenient::Number(number) => Ok(number),
-        Lenient::Text(text) => text.parse().map_err(serde::de::Error::custom),
-    }
+    deserializer.deserialize_any(Lenient)
 }
 
 #[cfg(test)]
@@ -232,7 +237,7 @@ mod tests {
         );
         let FromTwilio::Start(start) = start else { panic!() };
         assert!(start.media_format.is_mulaw_8k_mono());
-        assert_eq!(start.custom_parameters["token"], "t");
+        assert_eq!(start.custom_parameters.reveal()["token"], "t");
         let dtmf = r##"{"event":"dtmf","streamSid":"MZ1","sequenceNumber":"5","dtmf":{"track":"inbound_track","digit":"#"}}"##;
         assert_eq!(parse(dtmf), FromTwilio::Dtmf('#'));
         assert_eq!(parse(r#"{"event":"mark","mark":{"name":"m1"}}"#), FromTwilio::Mark("m1".into()));
