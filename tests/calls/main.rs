@@ -1,0 +1,20 @@
+//! Whole calls over real sockets: webhook, stream, model, hang-up.
+
+#[cfg(test)]
+mod drain;
+#[cfg(test)]
+mod greeting;
+#[cfg(test)]
+mod house;
+#[cfg(test)]
+mod model_faults;
+#[cfg(test)]
+mod scenes;
+#[cfg(test)]
+mod strangers;
+#[cfg(test)]
+mod transfer;
+#[cfg(test)]
+mod webhook;
+#[cfg(test)]
+mod whole_call;
