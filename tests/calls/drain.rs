@@ -1,1 +1,62 @@
-//! x
+//! The end of a process, with somebody on the line.
+
+use frontdesk::call::Command;
+use frontdesk::domain::Ending;
+use frontdesk::sim::model::Reply;
+
+use crate::house::{House, Plans, until};
+use crate::scenes::{asked, asks, goodbye, hangs_up_in, heard_of, kinds, plain, script, speech};
+
+#[tokio::test]
+async fn a_drain_lets_a_live_call_end_by_itself_and_leaves_nothing_behind() {
+    let script = script(vec![goodbye()]);
+    // Two seconds of lame duck, eighteen more for calls.
+    let settings = vec![("DRAIN_SECONDS", "30".to_owned())];
+    let mut house = House::build(Plans { settings, ..Plans::new("drain", vec![script]) }).await;
+    assert_eq!(house.ask("/ready").await.0, 200);
+    let plan = house.plan(vec![asks()]);
+    let story = async {
+        until("the model is not greeting", async || house.model_heard("response.create", 1)).await;
+        house.tasks.soft().cancel();
+        assert_eq!(house.ask("/ready").await.0, 503);
+        let (status, health) = house.ask("/health").await;
+        assert!(status == 200 && health.contains(r#""draining":true"#), "{health}");
+        assert!(house.tasks.live() > 0, "there is somebody on the line");
+    };
+    let (report, ()) = tokio::join!(house.phone.call(plan), story);
+    assert_eq!(report.problems(), Vec::<String>::new());
+    assert_eq!(heard_of(&report, &speech(9, 400)), 3_200, "the goodbye is heard to its end");
+    assert_eq!(house.record(&report.call).await.ending, Some(Ending::HungUp));
+    assert_eq!(house.drained().await, 0);
+    assert_eq!((house.tasks.live(), house.tasks.live_background()), (0, 0));
+    assert!(house.http.get(format!("{}/health", house.base)).send().await.is_err());
+}
+
+#[tokio::test]
+async fn a_call_that_would_not_end_in_time_is_handed_over_between_two_turns() {
+    let first = script(vec![Reply::speech(speech(2, 900), "Yes, we are open all day.")]);
+    let mut second = plain();
+    second.greeting = Reply::speech(speech(6, 600), "Where were we?");
+    second.pace.first_audio = std::time::Duration::from_millis(600);
+    let house = House::open("handed-over", vec![first, second]).await;
+    let plan = house.plan(vec![asks(), hangs_up_in(2)]);
+    let story = async {
+        until("the caller has not asked", async || house.model_heard("response.create", 1)).await;
+        until("the answer does not come", async || house.model.connections()[0].appended_ms > 900).await;
+        house.tasks.drained_soon().cancel();
+    };
+    let (report, ()) = tokio::join!(house.phone.call(plan), story);
+    house.until_quiet().await;
+    assert_eq!(report.problems(), Vec::<String>::new());
+    let kinds = kinds(&report);
+    let closed = kinds.iter().position(|kind| kind == "ServerClosed").unwrap();
+    assert_eq!(kinds[closed..closed + 4], ["ServerClosed", "Asked", "Answered", "StreamAsked"]);
+    assert_eq!(asked(&report), ["twilio-voice", "twilio-next"]);
+    let steps = house.replay(&report.call, 1);
+    assert!(format!("{:?}", steps.last().unwrap()).contains("HandedOver"));
+    let told = steps.iter().any(|(_, input, _)| *input == frontdesk::call::Input::Command(Command::HandOver));
+    assert!(told);
+    let heard = heard_of(&report, &speech(2, 900));
+    assert!(heard == 0 || heard == 7_200, "cut off after {heard} samples");
+    assert_eq!(house.record(&report.call).await.attempts, 2);
+}

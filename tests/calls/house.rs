@@ -183,7 +183,7 @@ impl House {
 
     /// The event log of one attempt of a call, replayed: every input with what followed. Fails when it is not the same.
     pub(crate) fn replay(&self, call: &CallSid, attempt: u8) -> Vec<(Moment, Input, Vec<Output>)> {
-        let path = self.folder.path().join(format!("calls/{call}-{attempt}.jsonl"));
+        let path = self.file(&format!("calls/{call}-{attempt}.jsonl"));
         let log = std::fs::read_to_string(&path).unwrap();
         let mut steps = Vec::new();
         let verdict = event_log::replay(&log, |at, input, outputs| {
@@ -207,6 +207,16 @@ impl House {
         let events = self.model.client_events(connection);
         let events = events.iter().map(|event| serde_json::from_str::<serde_json::Value>(event).unwrap());
         events.filter(|event| event["type"] == kind).collect()
+    }
+
+    /// Whether the model was told so many things of one type on its first connection.
+    pub(crate) fn model_heard(&self, kind: &str, times: usize) -> bool {
+        self.said_to_model(0, kind).len() >= times
+    }
+
+    /// A file of the server's.
+    pub(crate) fn file(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
     }
 
     /// Everything is as it should be at the model's: nothing we said was refused.

@@ -1,5 +1,7 @@
 //! A call from its first ring to its last sample, with and without Twilio's REST interface.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use frontdesk::call::{Note, Output};
 use frontdesk::domain::{Ending, Intention, Speaker, Turn};
@@ -25,6 +27,8 @@ fn conversation() -> Script {
     let turns = vec![Reply::speech(long(), LONG), Reply::speech(speech(3, 500), SHORT), goodbye()];
     let mut script = script(turns);
     script.transcripts = ["When are you open?", "And on Saturday?", "Thanks."].map(str::to_owned).into();
+    // Our own ear knows after 300 ms of quiet that the caller has stopped; what comes earlier is not measured.
+    script.pace.first_audio = Duration::from_millis(200);
     script
 }
 
@@ -39,7 +43,7 @@ async fn converse(house: &House) -> PhoneReport {
 
 fn the_interruption_was_exact(house: &House, report: &PhoneReport) {
     let played_ms = i64::try_from(heard_of(report, &long()) / 8).unwrap();
-    assert!((700..2_000).contains(&played_ms), "{played_ms} ms");
+    assert!((500..2_000).contains(&played_ms), "{played_ms} ms");
     let [truncation] = &house.said_to_model(0, "conversation.item.truncate")[..] else {
         panic!("one truncation")
     };
@@ -77,7 +81,7 @@ fn the_turns_are_kept(turns: &[Turn]) {
     assert_eq!(answer, (Speaker::Model, SHORT));
     assert_eq!(thanks, (Speaker::Caller, "Thanks."));
     assert_eq!(turns.iter().map(|turn| turn.interrupted).filter(|cut| *cut).count(), 1);
-    assert!(turns[2].interrupted && (700..2_000).contains(&turns[2].heard_ms), "{:?}", turns[2]);
+    assert!(turns[2].interrupted && (500..2_000).contains(&turns[2].heard_ms), "{:?}", turns[2]);
     assert_eq!(turns[4].heard_ms, 500);
     assert!(turns[4].answer_delay_ms.is_some());
 }
