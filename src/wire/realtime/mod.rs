@@ -52,7 +52,7 @@ impl Codec {
         self.frames.pop_front()
     }
 
-    /// Translates one text frame of the service's. Nothing is returned for what only the codec needs to know.
+    /// Translates one text frame of the service's. Nothing is returned for what only the codec needs to know, or nobody.
     pub fn hear(&mut self, frame: &Text) -> Option<FromModel> {
         Some(match ServerEvent::parse(frame) {
             ServerEvent::SessionUpdated { input, output } => return self.on_session_updated(input, output),
@@ -73,6 +73,7 @@ impl Codec {
             ServerEvent::ResponseDone(response, outcome, usage) => {
                 FromModel::ResponseDone { response, outcome, usage }
             }
+            ServerEvent::Other(name) if server_event::is_needless(&name) => return None,
             ServerEvent::Other(name) => FromModel::Other(name),
         })
     }

@@ -85,6 +85,54 @@ impl ErrorBody {
     }
 }
 
+/// Events of the service that say nothing a call needs: the names of OpenAI's SDK, of the beta protocol and of compatible
+/// servers. They are no oddity; what is neither here nor used is.
+const NEEDLESS: [&str; 38] = [
+    "conversation.created",
+    "conversation.item.added",
+    "conversation.item.created",
+    "conversation.item.deleted",
+    "conversation.item.done",
+    "conversation.item.input_audio_transcription.delta",
+    "conversation.item.input_audio_transcription.failed",
+    "conversation.item.input_audio_transcription.segment",
+    "conversation.item.input_audio_transcription.updated",
+    "conversation.item.retrieved",
+    "conversation.item.truncated",
+    "input_audio_buffer.cleared",
+    "input_audio_buffer.committed",
+    "input_audio_buffer.dtmf_event_received",
+    "input_audio_buffer.timeout_triggered",
+    "mcp_list_tools.completed",
+    "mcp_list_tools.failed",
+    "mcp_list_tools.in_progress",
+    "output_audio_buffer.cleared",
+    "output_audio_buffer.started",
+    "output_audio_buffer.stopped",
+    "ping",
+    "rate_limits.updated",
+    "response.content_part.added",
+    "response.content_part.done",
+    "response.function_call_arguments.delta",
+    "response.mcp_call.completed",
+    "response.mcp_call.failed",
+    "response.mcp_call.in_progress",
+    "response.mcp_call_arguments.delta",
+    "response.mcp_call_arguments.done",
+    "response.output_item.added",
+    "response.output_item.done",
+    "response.output_text.delta",
+    "response.output_text.done",
+    "response.text.delta",
+    "response.text.done",
+    "session.created",
+];
+
+/// Whether an event of that name is known, and says nothing a call needs.
+pub(super) fn is_needless(name: &str) -> bool {
+    NEEDLESS.binary_search(&name).is_ok()
+}
+
 impl ServerEvent {
     /// Reads one text frame; what is no event at all is carried as `Other`. Audio shares the frame's memory.
     pub fn parse(frame: &Text) -> Self {

@@ -1,0 +1,113 @@
+//! The judges that are not ours: OpenAI's own SDK reads what we say to its service, Twilio's own library signs what we
+//! check. Both are Python; without them these tests say so and are skipped, unless `FRONTDESK_TEST_ALL` is `1`.
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::{Read as _, Write as _};
+    use std::path::{Path, PathBuf};
+    use std::process::{Command, Stdio};
+
+    #[expect(clippy::disallowed_methods, reason = "whoever runs the tests says where the judges are")]
+    fn setting(name: &str) -> Option<String> {
+        std::env::var(name).ok().filter(|value| !value.is_empty())
+    }
+
+    fn python() -> String {
+        setting("FRONTDESK_PYTHON").unwrap_or_else(|| "python3".to_owned())
+    }
+
+    /// Whether there is a Python with that module; a test that goes on without must not count as one that held.
+    fn judge_is_here(module: &str) -> bool {
+        let import = Command::new(python()).args(["-c", &format!("import {module}")]).output();
+        let missing = match import {
+            Ok(import) if import.status.success() => return true,
+            Ok(import) => String::from_utf8_lossy(&import.stderr).into_owned(),
+            Err(error) => error.to_string(),
+        };
+        skip(&format!("{} cannot import {module}: {}", python(), missing.trim()));
+        false
+    }
+
+    fn skip(why: &str) {
+        assert!(setting("FRONTDESK_TEST_ALL").is_none_or(|all| all != "1"), "{why}");
+        println!("skipped: {why}");
+    }
+
+    fn fixture(path: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path)
+    }
+
+    /// What OpenAI's SDK thinks of these events, one a line: whether all are right, and its words.
+    fn judged(events: &str) -> (bool, String) {
+        let checker = fixture("contract/check_client_events.py");
+        let mut child = Command::new(python())
+            .arg(checker)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut words = String::new();
+        // The checker reads a line before it says anything about it, and says little: neither pipe fills up.
+        child.stdin.take().unwrap().write_all(events.as_bytes()).unwrap();
+        child.stdout.take().unwrap().read_to_string(&mut words).unwrap();
+        (child.wait().unwrap().success(), words)
+    }
+
+    /// What the clients of the other tests said to the simulated model, by file: `calls` runs before these do.
+    fn said() -> Vec<(String, String)> {
+        let folder: PathBuf = [env!("CARGO_TARGET_TMPDIR"), "client-events", "calls"].iter().collect();
+        let Ok(files) = fs::read_dir(folder) else { return Vec::new() };
+        let mut said: Vec<_> = files
+            .map(|file| file.unwrap().path())
+            .map(|path| (path.display().to_string(), fs::read_to_string(&path).unwrap()))
+            .collect();
+        said.sort();
+        said
+    }
+
+    #[test]
+    fn openais_sdk_finds_nothing_wrong_with_what_we_say_in_calls() {
+        if !judge_is_here("openai") {
+            return;
+        }
+        let said = said();
+        if said.is_empty() {
+            return skip("nothing was said yet: run `cargo test --test calls` first");
+        }
+        // In one go: the judge takes a second to get up.
+        let all: String = said.iter().map(|(_, events)| events.as_str()).collect();
+        if judged(&all).0 {
+            return;
+        }
+        for (file, events) in said {
+            let (right, words) = judged(&events);
+            assert!(right, "{file}\n{words}");
+        }
+    }
+
+    #[test]
+    fn openais_sdk_tells_good_events_from_bad_ones() {
+        if !judge_is_here("openai") {
+            return;
+        }
+        let read = |name: &str| fs::read_to_string(fixture(name)).unwrap();
+        let (right, words) = judged(&read("contract/good.jsonl"));
+        assert!(right, "{words}");
+        for bad in read("contract/bad.jsonl").lines() {
+            let (right, words) = judged(bad);
+            assert!(!right, "taken for right: {bad}\n{words}");
+        }
+    }
+
+    #[test]
+    fn twilios_library_signs_as_the_fixture_says() {
+        if !judge_is_here("twilio") {
+            return;
+        }
+        let script = fixture("twilio/make_signatures.py");
+        let checked = Command::new(python()).arg(script).arg("--check").output().unwrap();
+        let words = [checked.stdout, checked.stderr].concat();
+        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&words));
+    }
+}
