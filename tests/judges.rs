@@ -94,9 +94,13 @@ mod tests {
         let read = |name: &str| fs::read_to_string(fixture(name)).unwrap();
         let (right, words) = judged(&read("contract/good.jsonl"));
         assert!(right, "{words}");
-        for bad in read("contract/bad.jsonl").lines() {
-            let (right, words) = judged(bad);
-            assert!(!right, "taken for right: {bad}\n{words}");
+        let bad = read("contract/bad.jsonl");
+        let (right, words) = judged(&bad);
+        assert!(!right, "{words}");
+        for (number, line) in bad.lines().enumerate() {
+            let number = (number + 1).to_string();
+            let found = words.lines().any(|word| word.split([' ', ':']).take(2).eq(["line", &number]));
+            assert!(found, "taken for right: {line}\n{words}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! The whole house over loopback: the real server, and the simulator's telephone, REST interface and model around it.
 
 use std::path::PathBuf;
+use std::sync::Once;
 use std::time::Duration;
 
 use frontdesk::call::event_log::{self, Verdict};
@@ -46,6 +47,9 @@ pub(crate) const LUNA: &str = r#"{"plans":[{"id":"premium","concurrentCalls":10,
 
 /// What is asked for again and again until it is so; a machine under load may take its time.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What an earlier run of this binary left for the judge is not this run's.
+static CLEARED: Once = Once::new();
 
 /// Between two questions.
 const ASK_EVERY: Duration = Duration::from_millis(5);
@@ -96,6 +100,10 @@ impl House {
     /// Builds one, and begins to serve.
     pub(crate) async fn build(plans: Plans) -> Self {
         let Plans { name, scripts, rest: with_rest, businesses, settings } = plans;
+        CLEARED.call_once(|| {
+            // There is none before the first run.
+            let _cleared = std::fs::remove_dir_all(Self::events_folder());
+        });
         let folder = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
