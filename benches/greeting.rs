@@ -26,7 +26,8 @@ fn main() {
 
 async fn measure() {
     let script = Script::new(Reply::speech(tone::noise(1, 4_000), GREETING), Reply::default());
-    let house = House::build(Plans { businesses: businesses(), ..Plans::new("greeting", vec![script]) }).await;
+    let house =
+        House::build(Plans { businesses: businesses(), ..Plans::new("greeting", vec![script]) }).await;
     let (mut first, mut later) = (Vec::new(), Vec::new());
     for number in 0..BUSINESSES {
         for call in 0..=LATER_CALLS {
@@ -34,7 +35,11 @@ async fn measure() {
             plan.to = line(number);
             plan.before_stream = Duration::from_millis(400);
             let waited = waited(&house.phone.call(plan).await);
-            if call == 0 { first.push(waited) } else { later.push(waited) }
+            if call == 0 {
+                first.push(waited)
+            } else {
+                later.push(waited)
+            }
             house.until_quiet().await;
         }
     }

@@ -6,7 +6,7 @@ mod tests {
     use std::fs;
     use std::io::{Read as _, Write as _};
     use std::path::{Path, PathBuf};
-    use std::process::{Command, Stdio};
+    use std::process::{Command, Output, Stdio};
 
     #[expect(clippy::disallowed_methods, reason = "whoever runs the tests says where the judges are")]
     fn setting(name: &str) -> Option<String> {
@@ -41,12 +41,8 @@ mod tests {
     /// What OpenAI's SDK thinks of these events, one a line: whether all are right, and its words.
     fn judged(events: &str) -> (bool, String) {
         let checker = fixture("contract/check_client_events.py");
-        let mut child = Command::new(python())
-            .arg(checker)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            Command::new(python()).arg(checker).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut words = String::new();
         // The checker reads a line before it says anything about it, and says little: neither pipe fills up.
         child.stdin.take().unwrap().write_all(events.as_bytes()).unwrap();
@@ -54,14 +50,16 @@ mod tests {
         (child.wait().unwrap().success(), words)
     }
 
-    /// What the clients of the other tests said to the simulated model, by file: `calls` runs before these do.
-    fn said() -> Vec<(String, String)> {
+    /// Judges files one by one without getting up for each.
+    const ALL_OF_THEM: &str = "import sys; sys.path.insert(0, sys.argv[1]); import check_client_events as judge; \
+                               sys.exit(any([print(file) or judge.main(['-q', file]) for file in sys.argv[2:]]))";
+
+    /// What the clients of the other tests said to the simulated model, a file each connection: `calls` runs before
+    /// these do.
+    fn said() -> Vec<PathBuf> {
         let folder: PathBuf = [env!("CARGO_TARGET_TMPDIR"), "client-events", "calls"].iter().collect();
         let Ok(files) = fs::read_dir(folder) else { return Vec::new() };
-        let mut said: Vec<_> = files
-            .map(|file| file.unwrap().path())
-            .map(|path| (path.display().to_string(), fs::read_to_string(&path).unwrap()))
-            .collect();
+        let mut said: Vec<_> = files.map(|file| file.unwrap().path()).collect();
         said.sort();
         said
     }
@@ -75,15 +73,12 @@ mod tests {
         if said.is_empty() {
             return skip("nothing was said yet: run `cargo test --test calls` first");
         }
-        // In one go: the judge takes a second to get up.
-        let all: String = said.iter().map(|(_, events)| events.as_str()).collect();
-        if judged(&all).0 {
-            return;
-        }
-        for (file, events) in said {
-            let (right, words) = judged(&events);
-            assert!(right, "{file}\n{words}");
-        }
+        // Nothing is left of a judge but its verdict: no compiled files beside the script.
+        let mut judge = Command::new(python());
+        judge.args(["-B", "-c", ALL_OF_THEM]).arg(fixture("contract")).args(said);
+        let Output { status, stdout, stderr } = judge.output().unwrap();
+        let words = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
+        assert!(status.success(), "{words}");
     }
 
     #[test]

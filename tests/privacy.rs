@@ -38,7 +38,8 @@ mod tests {
 
     const QUESTION: &str = "My tooth aches dreadfully";
     const ANSWER: &str = "Rinse with chamomile meanwhile";
-    const MESSAGE: &str = r#"{"name":"Rosalind","contact":"rosalind@example.com","message":"Please ring back"}"#;
+    const MESSAGE: &str =
+        r#"{"name":"Rosalind","contact":"rosalind@example.com","message":"Please ring back"}"#;
 
     #[tokio::test]
     async fn a_log_of_everything_has_nobodys_words_numbers_or_secrets_in_it() {
@@ -52,7 +53,8 @@ mod tests {
         let noted = Reply::default().and_tool("take_message", MESSAGE);
         let mut first = script(vec![Reply::speech(speech(2, 2_000), ANSWER), noted, transfer]);
         first.after_tool = vec![Reply::speech(speech(3, 300), "I have jotted it down.")];
-        first.transcripts = vec![QUESTION.to_owned(), "I am Rosalind".to_owned(), "The office please".to_owned()];
+        first.transcripts =
+            vec![QUESTION.to_owned(), "I am Rosalind".to_owned(), "The office please".to_owned()];
         let mut second = plain();
         second.turns = vec![goodbye()];
         second.greeting = Reply::speech(speech(6, 300), "Regrettably nobody answered.");
@@ -71,9 +73,11 @@ mod tests {
         for there in ["call over", "media socket accepted", "the caller interrupts", report.call.as_str()] {
             assert!(log.contains(there), "the log is not whole: {there}");
         }
-        let mut secrets: Vec<String> = [AUTH_TOKEN, SECRET, API_KEY, GREETING, QUESTION, ANSWER].map(str::to_owned).into();
+        let mut secrets: Vec<String> =
+            [AUTH_TOKEN, SECRET, API_KEY, GREETING, QUESTION, ANSWER].map(str::to_owned).into();
         secrets.extend([LINE, CALLER, FRONT_OFFICE].map(|number| number.trim_start_matches('+').to_owned()));
-        let words = "tooth aches dreadfully chamomile Rosalind rosalind jotted presently Regrettably receptionist";
+        let words =
+            "tooth aches dreadfully chamomile Rosalind rosalind jotted presently Regrettably receptionist";
         secrets.extend(words.split(' ').map(str::to_owned));
         for (_, twiml) in answers(&report) {
             let token = twiml.split_once(r#"name="token" value=""#).map(|(_, rest)| rest.split('"').next());

@@ -34,7 +34,8 @@ fn first_audio(house: &House, report: &PhoneReport) -> (Moment, u64) {
 /// When the model said its first sound, if it did.
 fn first_delta(house: &House, report: &PhoneReport) -> Option<Moment> {
     let steps = house.replay(&report.call, 1);
-    let mut heard = steps.iter().filter(|(_, input, _)| matches!(input, Input::Model(FromModel::Audio { .. })));
+    let mut heard =
+        steps.iter().filter(|(_, input, _)| matches!(input, Input::Model(FromModel::Audio { .. })));
     heard.next().map(|(at, ..)| *at)
 }
 

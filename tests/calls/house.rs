@@ -205,9 +205,7 @@ impl House {
     /// What the call noted, by its event log.
     pub(crate) fn notes(&self, call: &CallSid, attempt: u8) -> Vec<Note> {
         let outputs = self.replay(call, attempt).into_iter().flat_map(|(_, _, outputs)| outputs);
-        outputs
-            .filter_map(|output| if let Output::Note(note) = output { Some(note) } else { None })
-            .collect()
+        outputs.filter_map(|output| if let Output::Note(note) = output { Some(note) } else { None }).collect()
     }
 
     /// What the clients said on one connection to the model, of one type.

@@ -90,7 +90,9 @@ async fn without_twilios_signature_there_is_no_upgrade() {
     let foreign = sign("not the token", &media_url(&house), &[]);
     let elsewhere = sign(AUTH_TOKEN, "wss://voice.example.com/twilio-media", &[]);
     for signature in [None, Some("AAAA"), Some(&foreign[..]), Some(&elsewhere[..])] {
-        let Err(Error::Http(response)) = open(&house, signature).await else { panic!("let in: {signature:?}") };
+        let Err(Error::Http(response)) = open(&house, signature).await else {
+            panic!("let in: {signature:?}")
+        };
         assert_eq!(response.status(), 403);
         assert!(response.headers().contains_key("x-frontdesk-hop"));
     }

@@ -51,7 +51,11 @@ async fn a_transfer_nobody_answers_comes_back_to_a_model_that_knows_and_does_not
         _ => None,
     });
     assert_eq!(dialled.as_deref(), Some(FRONT_OFFICE));
-    assert_eq!(heard_of(&report, &speech(5, 300)), 2_400, "what is said before a transfer is heard to its end");
+    assert_eq!(
+        heard_of(&report, &speech(5, 300)),
+        2_400,
+        "what is said before a transfer is heard to its end"
+    );
     assert!(heard_of(&report, &speech(6, 300)) > 0);
     assert!(answers(&report)[1].1.contains("/twilio-next?attempt=2"));
 
@@ -62,17 +66,26 @@ async fn a_transfer_nobody_answers_comes_back_to_a_model_that_knows_and_does_not
         .collect();
     assert_eq!(
         told,
-        ["Thanks for calling Luna Dental. How can I help?", "The office, please.", "I am connecting you now."]
+        [
+            "Thanks for calling Luna Dental. How can I help?",
+            "The office, please.",
+            "I am connecting you now."
+        ]
     );
     let asks = house.said_to_model(1, "response.create");
     let opening = asks[0]["response"]["instructions"].as_str().unwrap();
-    assert!(opening.contains("Nobody answered at the front office") && !opening.contains("Greet"), "{opening}");
+    assert!(
+        opening.contains("Nobody answered at the front office") && !opening.contains("Greet"),
+        "{opening}"
+    );
 
     let record = house.record(&report.call).await;
     assert_eq!((record.attempts, record.intention), (2, None));
     assert_eq!(record.ending, Some(Ending::CallerHungUp));
     let first = house.replay(&report.call, 1);
     let front_office = DestinationId::parse("front-office").unwrap();
-    assert!(format!("{:?}", first.last().unwrap()).contains(&format!("{:?}", Ending::Transferred(front_office))));
+    assert!(
+        format!("{:?}", first.last().unwrap()).contains(&format!("{:?}", Ending::Transferred(front_office)))
+    );
     house.replay(&report.call, 2);
 }

@@ -50,7 +50,9 @@ fn only_what_nobody_knows_is_told_to_the_call_as_unknown() {
     let mut codec = asked();
     let told = SERVER_EVENTS.lines().filter_map(|line| codec.hear(&Text::from(line)));
     let unknown: std::collections::BTreeSet<String> = told
-        .filter_map(|told| if let FromModel::Other(name) = told { Some(name.as_str().to_owned()) } else { None })
+        .filter_map(
+            |told| if let FromModel::Other(name) = told { Some(name.as_str().to_owned()) } else { None },
+        )
         .collect();
     assert_eq!(unknown.into_iter().collect::<Vec<_>>(), ["response.something_new.delta"]);
 }
