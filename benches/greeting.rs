@@ -35,11 +35,8 @@ async fn measure() {
             plan.to = line(number);
             plan.before_stream = Duration::from_millis(400);
             let waited = waited(&house.phone.call(plan).await);
-            if call == 0 {
-                first.push(waited)
-            } else {
-                later.push(waited)
-            }
+            let calls = if call == 0 { &mut first } else { &mut later };
+            calls.push(waited);
             house.until_quiet().await;
         }
     }

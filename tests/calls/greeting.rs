@@ -23,9 +23,9 @@ fn waited(report: &PhoneReport) -> Duration {
 fn first_audio(house: &House, report: &PhoneReport) -> (Moment, u64) {
     let steps = house.replay(&report.call, 1);
     let noted = steps.iter().find_map(|(at, _, outputs)| {
-        outputs.iter().find_map(|output| match output {
-            Output::Note(Note::FirstAudio { after_start_ms: Some(ms), .. }) => Some((*at, *ms)),
-            _ => None,
+        outputs.iter().find_map(|output| {
+            let Output::Note(Note::FirstAudio { after_start_ms: Some(ms), .. }) = output else { return None };
+            Some((*at, *ms))
         })
     });
     noted.unwrap()

@@ -85,18 +85,18 @@ pub(crate) fn kinds(report: &PhoneReport) -> Vec<String> {
 
 /// The documents that were answered, in order, with their HTTP status.
 pub(crate) fn answers(report: &PhoneReport) -> Vec<(u16, String)> {
-    let answered = report.events.iter().filter_map(|(_, event)| match event {
-        PhoneEvent::Answered { status, twiml, .. } => Some((*status, twiml.reveal().clone())),
-        _ => None,
+    let answered = report.events.iter().filter_map(|(_, event)| {
+        let PhoneEvent::Answered { status, twiml, .. } = event else { return None };
+        Some((*status, twiml.reveal().clone()))
     });
     answered.collect()
 }
 
 /// The paths that were asked, in order.
 pub(crate) fn asked(report: &PhoneReport) -> Vec<String> {
-    let paths = report.events.iter().filter_map(|(_, event)| match event {
-        PhoneEvent::Asked { url } => Some(url.splitn(4, '/').last().unwrap().to_owned()),
-        _ => None,
+    let paths = report.events.iter().filter_map(|(_, event)| {
+        let PhoneEvent::Asked { url } = event else { return None };
+        Some(url.splitn(4, '/').last().unwrap().to_owned())
     });
     paths.collect()
 }

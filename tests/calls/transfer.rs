@@ -46,9 +46,9 @@ async fn a_transfer_nobody_answers_comes_back_to_a_model_that_knows_and_does_not
             "Over"
         ]
     );
-    let dialled = report.events.iter().find_map(|(_, event)| match event {
-        PhoneEvent::Dialled { number, .. } => Some(number.reveal().clone()),
-        _ => None,
+    let dialled = report.events.iter().find_map(|(_, event)| {
+        let PhoneEvent::Dialled { number, .. } = event else { return None };
+        Some(number.reveal().clone())
     });
     assert_eq!(dialled.as_deref(), Some(FRONT_OFFICE));
     assert_eq!(

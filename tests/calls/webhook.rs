@@ -10,9 +10,9 @@ use crate::scenes::{answers, hangs_up, kinds, plain};
 
 /// What Twilio's own voice said.
 fn said(report: &PhoneReport) -> String {
-    let words = report.events.iter().filter_map(|(_, event)| match event {
-        PhoneEvent::Said(text) => Some(text.reveal().clone()),
-        _ => None,
+    let words = report.events.iter().filter_map(|(_, event)| {
+        let PhoneEvent::Said(text) = event else { return None };
+        Some(text.reveal().clone())
     });
     words.collect()
 }
