@@ -270,9 +270,12 @@ impl Call {
         self.deadlines.set_once(Deadline::HandOver, self.now + HAND_OVER);
     }
 
-    /// Hands over between turns, so that no word is lost.
+    /// Hands over between turns, so that no word is lost: what the caller just asked is not yet transcribed, and a call
+    /// that went on elsewhere would not know it.
     pub(super) fn hand_over_when_quiet(&mut self) {
-        let quiet = !self.caller_speaks && self.responding.active().is_none() && self.playout.is_silent();
+        let answer_due = self.deadlines.is_set(Deadline::ModelAnswers);
+        let model_is_done = !answer_due && self.responding.active().is_none() && self.playout.is_silent();
+        let quiet = !self.caller_speaks && model_is_done;
         if self.hand_over && quiet && self.phase.is_talking() {
             self.end(Ending::HandedOver);
         }

@@ -697,6 +697,15 @@ fn a_hand_over_waits_for_the_end_of_the_sentence_but_not_for_ever() {
     stage.until(stage.now_ms + 2_050);
     assert_eq!(stage.ending(), Some(Ending::HandedOver));
 
+    let mut asked = Stage::after_greeting();
+    asked.model(FromModel::SpeechStarted);
+    asked.tell(Input::Command(Command::HandOver));
+    asked.model(FromModel::SpeechStopped);
+    assert_eq!(asked.ending(), None, "a question is answered first");
+    asked.answer("r", 1_000, "words");
+    asked.until(asked.now_ms + 1_050);
+    assert_eq!(asked.ending(), Some(Ending::HandedOver));
+
     let mut long = Stage::after_greeting();
     long.answer("r", 60_000, "words");
     long.tell(Input::Command(Command::HandOver));
