@@ -31,7 +31,7 @@ fn main() {
         "network, one way      interruptions   told − heard, ms: p1     p50     p99   worst   above 40 ms   refused"
     );
     let noise = tone::noise(7, 8_000 * 600);
-    for (base_ms, jitter_ms, share) in [(5, 5, 1), (15, 5, 1), (15, 30, 10), (50, 20, 10)] {
+    for (base_ms, jitter_ms, share) in [(15, 5, 1), (5, 5, 10), (15, 30, 10), (50, 20, 10)] {
         row(&noise, base_ms, jitter_ms, wanted / share);
     }
 }
