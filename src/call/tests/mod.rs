@@ -3,8 +3,13 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test picks what it looks for")]
 
-mod behaviours;
+mod endings;
+mod listening;
+mod log;
+mod opening;
+mod playout;
 mod recorded_call;
+mod tools;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,7 +22,7 @@ use crate::domain::{
     AccountSid, BusinessId, BusinessImport, CallSid, DestinationId, Ending, Moment, StreamSid, Turn,
 };
 use crate::wire::Text;
-use crate::wire::model::{AudioFormat, FromModel, ResponseOutcome, ToModel};
+use crate::wire::model::{AudioFormat, FromModel, Refusal, RefusalClass, ResponseOutcome, ToModel};
 use crate::wire::twilio::media::{FromTwilio, MediaFormat, Start, ToTwilio};
 
 pub(super) const LUNA: &str = r#"{"plans":[{"id":"premium","concurrentCalls":10,"minutesPerMonth":2000,"minutesPerCall":30}],
@@ -310,4 +315,8 @@ pub(super) fn front_office() -> DestinationId {
 
 pub(super) fn business_1() -> BusinessId {
     BusinessId::parse("business-1").unwrap()
+}
+
+pub(super) fn refused(class: RefusalClass, code: &str) -> FromModel {
+    FromModel::Refused(Refusal { class, code: code.to_owned(), message: String::new().into() })
 }

@@ -1,0 +1,187 @@
+//! Silence, limits and failures.
+
+use super::*;
+use crate::wire::model::RefusalClass;
+
+#[test]
+fn a_silent_caller_is_asked_twice_and_then_wished_goodbye() {
+    let mut stage = Stage::after_greeting();
+    for round in 1..=3 {
+        stage.until(stage.now_ms + 10_100);
+        let (instructions, _, _) = stage.last_ask().unwrap();
+        let farewell = instructions.unwrap().contains("Say goodbye");
+        assert_eq!(farewell, round == 3, "round {round}");
+        stage.answer(&format!("r{round}"), 500, "Are you there?");
+        stage.until(stage.now_ms + 600);
+    }
+    assert!(stage.effects().contains(&Effect::HangUp));
+}
+
+#[test]
+fn a_caller_who_answers_is_not_counted_as_silent() {
+    let mut stage = Stage::after_greeting();
+    for round in 0..5 {
+        stage.until(stage.now_ms + 10_100);
+        stage.answer(&format!("ask{round}"), 500, "Are you there?");
+        stage.until(stage.now_ms + 600);
+        stage.model(FromModel::SpeechStarted);
+        stage.model(FromModel::SpeechStopped);
+        stage.model(FromModel::ResponseStarted { response: "r".into(), tag: None });
+        stage.audio("r", 100);
+        stage.done("r", ResponseOutcome::Completed);
+        stage.until(stage.now_ms + 200);
+    }
+    assert!(!stage.effects().contains(&Effect::HangUp));
+}
+
+#[test]
+fn a_silent_model_is_nudged_and_then_given_up() {
+    let mut stage = Stage::after_greeting();
+    stage.model(FromModel::SpeechStarted);
+    stage.model(FromModel::SpeechStopped);
+    stage.until(stage.now_ms + 8_000);
+    assert!(matches!(stage.said_to_model()[..], [ToModel::Respond { instructions: None, .. }]));
+    stage.until(stage.now_ms + 8_000);
+    assert_eq!(stage.ending(), Some(Ending::ModelLost));
+    assert!(stage.ending().unwrap().is_accident());
+}
+
+#[test]
+fn a_failed_answer_is_asked_for_again_a_little_later() {
+    let mut stage = Stage::after_greeting();
+    stage.model(FromModel::ResponseStarted { response: "r".into(), tag: None });
+    stage.done("r", ResponseOutcome::Failed("inference_rate_limit_exceeded".to_owned()));
+    assert_eq!(stage.said_to_model(), []);
+    stage.until(stage.now_ms + 300);
+    assert!(matches!(stage.said_to_model()[..], [ToModel::Respond { .. }]));
+
+    let mut broke = Stage::after_greeting();
+    broke.model(FromModel::ResponseStarted { response: "r".into(), tag: None });
+    broke.done("r", ResponseOutcome::Failed("insufficient_quota".to_owned()));
+    assert_eq!(broke.ending(), Some(Ending::ModelRefused));
+}
+
+#[test]
+fn a_busy_model_is_asked_again_when_it_is_free() {
+    let mut stage = Stage::after_greeting();
+    stage.caller(FromTwilio::Dtmf('#'));
+    stage.until(stage.now_ms + 10);
+    stage.model(FromModel::ResponseStarted { response: "own".into(), tag: None });
+    stage.model(refused(RefusalClass::Busy, "conversation_already_has_active_response"));
+    stage.take();
+    stage.until(stage.now_ms + 1_000);
+    assert_eq!(stage.said_to_model(), []);
+    stage.audio("own", 100);
+    stage.done("own", ResponseOutcome::Completed);
+    assert!(matches!(stage.said_to_model()[..], [ToModel::Respond { .. }]));
+}
+
+#[test]
+fn a_call_is_told_of_its_last_minute_and_ends_when_it_is_over() {
+    let mut stage = Stage::new(Brief { longest: Duration::from_secs(180), ..brief() });
+    stage.model(FromModel::Ready(AudioFormat::Mulaw8k));
+    stage.caller(start());
+    stage.answer("greeting", 500, "Hello.");
+    // The caller never stops talking: nothing but the limit ends this.
+    stage.until(1_000);
+    stage.model(FromModel::SpeechStarted);
+    stage.until(121_000);
+    assert!(stage.last_ask().unwrap().0.unwrap().contains("one minute is left"));
+    stage.answer("minute", 500, "One minute.");
+    stage.until(181_000);
+    assert!(stage.last_ask().unwrap().0.unwrap().contains("The time for this call is over"));
+    stage.model(FromModel::SpeechStarted);
+    stage.answer("bye", 500, "Goodbye.");
+    stage.until(183_000);
+    assert!(stage.effects().contains(&Effect::HangUp));
+}
+
+#[test]
+fn a_lost_model_is_an_accident_and_a_lost_stream_too() {
+    let mut model = Stage::after_greeting();
+    model.tell(Input::Lost(Side::Model));
+    assert_eq!(model.ending(), Some(Ending::ModelLost));
+    let mut stream = Stage::after_greeting();
+    stream.tell(Input::Lost(Side::Caller));
+    assert_eq!(stream.ending(), Some(Ending::StreamLost));
+    let mut caller = Stage::after_greeting();
+    caller.caller(FromTwilio::Stop);
+    assert_eq!(caller.ending(), Some(Ending::CallerHungUp));
+}
+
+#[test]
+fn a_model_lost_in_the_goodbye_does_not_keep_the_caller() {
+    let mut stage = Stage::after_greeting();
+    stage.started("bye");
+    stage.audio("bye", 1_000);
+    stage.tool("bye", "call_1", "end_call", "{}");
+    stage.tell(Input::Lost(Side::Model));
+    stage.until(stage.now_ms + 1_100);
+    assert!(stage.effects().contains(&Effect::HangUp));
+}
+
+#[test]
+fn a_hand_over_waits_for_the_end_of_the_sentence_but_not_for_ever() {
+    let mut stage = Stage::after_greeting();
+    stage.answer("r", 2_000, "words");
+    stage.tell(Input::Command(Command::HandOver));
+    assert_eq!(stage.ending(), None);
+    stage.until(stage.now_ms + 2_050);
+    assert_eq!(stage.ending(), Some(Ending::HandedOver));
+
+    let mut asked = Stage::after_greeting();
+    asked.model(FromModel::SpeechStarted);
+    asked.tell(Input::Command(Command::HandOver));
+    asked.model(FromModel::SpeechStopped);
+    assert_eq!(asked.ending(), None, "a question is answered first");
+    asked.answer("r", 1_000, "words");
+    asked.until(asked.now_ms + 1_050);
+    assert_eq!(asked.ending(), Some(Ending::HandedOver));
+
+    let mut long = Stage::after_greeting();
+    long.answer("r", 60_000, "words");
+    long.tell(Input::Command(Command::HandOver));
+    long.until(long.now_ms + 5_000);
+    assert_eq!(long.ending(), Some(Ending::HandedOver));
+}
+
+#[test]
+fn nothing_is_said_after_the_end_and_nothing_can_bring_it_back() {
+    let mut stage = Stage::after_greeting();
+    stage.caller(FromTwilio::Stop);
+    stage.take();
+    stage.audio("r", 1_000);
+    stage.caller(start());
+    stage.frame();
+    stage.tell(Input::Garbage);
+    stage.tell(Input::Tick);
+    assert_eq!(stage.take(), []);
+    assert_eq!(stage.call.wake_at(), None);
+}
+
+#[test]
+fn a_recorded_call_gives_away_what_both_sides_heard() {
+    let mut stage = Stage::new(Brief { recorded: true, ..brief() });
+    stage.model(FromModel::Ready(AudioFormat::Mulaw8k));
+    stage.caller(start());
+    stage.answer("greeting", 1_000, "This call is recorded. Thanks for calling Luna Dental.");
+    stage.until(5_000);
+    stage.started("r");
+    stage.audio("r", 4_000);
+    stage.until(6_000);
+    stage.model(FromModel::SpeechStarted);
+    stage.until(9_000);
+    stage.caller(FromTwilio::Stop);
+    let pieces: Vec<u8> = stage
+        .outputs
+        .iter()
+        .filter_map(
+            |(_, output)| if let Output::Recording(piece) = output { Some(piece.to_vec()) } else { None },
+        )
+        .flatten()
+        .collect();
+    let heard = pieces.iter().skip(1).step_by(2).filter(|byte| **byte == 0x55).count();
+    // The greeting, and of the answer the one second before the interruption.
+    assert!((15_840..=16_160).contains(&heard), "{heard}");
+    assert!((70_000..=74_000).contains(&(pieces.len() / 2)), "{}", pieces.len() / 2);
+}
