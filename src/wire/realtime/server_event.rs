@@ -26,7 +26,7 @@ pub enum ServerEvent {
     SpeechStarted,
     /// The caller stopped.
     SpeechStopped,
-    /// What the caller said, transcribed.
+    /// What the caller said, transcribed; empty when that failed.
     CallerTranscript(Pii<String>),
     /// An answer begins; the tag is ours, from its metadata.
     ResponseCreated(ResponseId, Option<u32>),
@@ -216,6 +216,10 @@ impl Head<'_> {
             "input_audio_buffer.speech_stopped" => ServerEvent::SpeechStopped,
             "conversation.item.input_audio_transcription.completed" => {
                 ServerEvent::CallerTranscript(personal(&self.transcript))
+            }
+            // Words that were not understood: without them, the next ones would be taken for these.
+            "conversation.item.input_audio_transcription.failed" => {
+                ServerEvent::CallerTranscript(Pii::new(String::new()))
             }
             "response.created" => {
                 let body: ResponseBody = object(self.response);

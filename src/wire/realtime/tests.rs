@@ -230,3 +230,9 @@ fn what_we_say_has_the_services_shape_and_its_own_name() {
     let audio = said(ToModel::Audio("//8=".into()));
     assert_eq!(audio, serde_json::json!({"type": "input_audio_buffer.append", "audio": "//8="}));
 }
+
+#[test]
+fn a_transcription_that_failed_is_one_without_words() {
+    let frame = r#"{"type":"conversation.item.input_audio_transcription.failed","event_id":"e","item_id":"i","content_index":0,"error":{"type":"transcription_error","code":"audio_unintelligible","message":"m","param":null}}"#;
+    assert_eq!(ServerEvent::parse(&frame.into()), ServerEvent::CallerTranscript(String::new().into()));
+}

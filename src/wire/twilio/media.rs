@@ -93,7 +93,8 @@ pub enum ToTwilio {
 #[derive(Debug, thiserror::Error)]
 pub enum MediaError {
     /// Not JSON of the expected shape.
-    #[error("not a message of a media stream: {0}")]
+    /// The reader's own words would quote what stands there, which may be a number.
+    #[error("not a message of a media stream: a {:?} error at column {}", .0.classify(), .0.column())]
     Json(#[from] serde_json::Error),
     /// An event without its body.
     #[error("a {0:?} message without its body")]
@@ -209,6 +210,13 @@ mod tests {
 
     fn parse(text: &str) -> FromTwilio {
         FromTwilio::parse(&Text::from(text)).unwrap()
+    }
+
+    #[test]
+    fn an_error_quotes_nothing_of_the_frame() {
+        let frame = r#"{"event":"dtmf","dtmf":{"digit":["+14155550123"]}}"#;
+        let error = FromTwilio::parse(&Text::from(frame)).unwrap_err().to_string();
+        assert!(!error.contains("4155"), "{error}");
     }
 
     #[test]
