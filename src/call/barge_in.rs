@@ -30,6 +30,25 @@ impl Call {
         }
     }
 
+    /// The call ends in the middle of something: whoever goes on must know how much of it was heard.
+    pub(super) fn keep_what_was_heard(&mut self) {
+        while let Some(played) = self.playout.pop_finished() {
+            self.on_played(played);
+        }
+        let (_, cuts) = self.playout.clear(self.now);
+        for cut in cuts {
+            let began = cut.began_at.unwrap_or(self.now);
+            let turn = match &cut.source {
+                Source::Greeting => self.greeting_turn(cut.heard_ms, cut.made_ms, began),
+                Source::Model { item, .. } => self.words.model_turn(item, cut.heard_ms, cut.made_ms, began),
+            };
+            if let Some(mut turn) = turn {
+                turn.interrupted = !cut.whole;
+                self.keep_turn(turn);
+            }
+        }
+    }
+
     fn on_cut(&mut self, cut: Played) {
         let began = cut.began_at.unwrap_or(self.now);
         let turn = match cut.source {
@@ -54,10 +73,7 @@ impl Call {
     /// The greeting from a former call was heard, whole or in part: the model has to be told that it was said.
     pub(super) fn greeting_turn(&mut self, heard_ms: u64, made_ms: u64, began: Moment) -> Option<Turn> {
         let Opening::GreetFrom(greeting) = &self.brief.opening else { return None };
-        let turn = self.words.said_turn(&greeting.words, heard_ms, made_ms, began);
-        if turn.text.reveal().is_empty() {
-            return None;
-        }
+        let turn = self.words.said_turn(&greeting.words, heard_ms, made_ms, began)?;
         self.say_or_keep(ToModel::Said { by_model: true, text: Pii::new(turn.text.reveal().clone()) });
         Some(turn)
     }

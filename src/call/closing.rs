@@ -3,12 +3,13 @@
 
 use super::effects::Purpose;
 use super::limits::{
-    FAREWELL_BEGINS, FAREWELL_SLACK, HAND_OVER, INTENTION_KEPT, MAX_STILL_THERE, MODEL_ANSWERS, STREAM_CLOSES,
+    FAREWELL_BEGINS, FAREWELL_SLACK, HAND_OVER, INTENTION_KEPT, LONGEST_FAREWELL, MAX_STILL_THERE,
+    MODEL_ANSWERS, STREAM_CLOSES,
 };
 use super::machine::{Call, millis};
 use super::responding::{Active, Reason};
 use super::{Deadline, Effect, EffectId, Note, Outcome, Output};
-use crate::domain::{Ending, Intention};
+use crate::domain::{Ending, Intention, Moment};
 use crate::wire::model::{ResponseId, ToolCallId};
 
 /// Where a call stands.
@@ -41,6 +42,8 @@ pub(super) struct Leaving {
     /// The write of the intention, until it is known to be kept.
     keeping: Option<EffectId>,
     goodbye: Goodbye,
+    /// When the goodbye is over, however much of it is left.
+    over_at: Moment,
     /// Nothing the caller says can change it.
     last: bool,
 }
@@ -100,6 +103,7 @@ impl Call {
         if self.ending().is_some() {
             return;
         }
+        self.keep_what_was_heard();
         if let (Some(recording), Some(arrived)) = (&mut self.recording, self.arrived_at) {
             for heard in self.playout.take_heard_audio() {
                 recording.heard(millis(heard.at, arrived), &heard.audio);
@@ -133,6 +137,7 @@ impl Call {
         if matches!(self.phase, Phase::Waiting { .. }) {
             return self.end_or_doom(ending);
         }
+        self.deadlines.clear_all();
         self.deadlines.set(Deadline::StreamCloses, self.now + INTENTION_KEPT);
         self.phase = Phase::Closing { ending, effect: Some(effect) };
     }
@@ -164,7 +169,8 @@ impl Call {
         let keeping = Some(self.ask_for(Effect::Intend(Some(intention.clone())), Purpose::Intend));
         self.deadlines.clear(Deadline::ModelAnswers);
         self.deadlines.set(Deadline::FarewellPlayed, self.now + FAREWELL_BEGINS);
-        self.phase = Phase::Leaving(Leaving { intention, keeping, goodbye, last });
+        let over_at = self.now + LONGEST_FAREWELL;
+        self.phase = Phase::Leaving(Leaving { intention, keeping, goodbye, over_at, last });
     }
 
     /// The caller spoke into a goodbye: there is more to say. A transfer goes on: the caller asked for it.
@@ -202,8 +208,10 @@ impl Call {
     pub(super) fn goodbye_is_all_there(&mut self) {
         let Phase::Leaving(leaving) = &mut self.phase else { return };
         leaving.goodbye = Goodbye::There;
+        let over_at = leaving.over_at;
         self.playout.complete_all();
-        self.deadlines.set(Deadline::FarewellPlayed, self.playout.ends_at(self.now) + FAREWELL_SLACK);
+        let played_at = self.playout.ends_at(self.now) + FAREWELL_SLACK;
+        self.deadlines.set(Deadline::FarewellPlayed, played_at.min(over_at));
     }
 
     pub(super) fn on_intention_kept(&mut self, id: EffectId) {
@@ -237,7 +245,7 @@ impl Call {
             Intention::HangUp | Intention::FallBack => (Effect::HangUp, Ending::HungUp),
         };
         let effect = self.ask_for(effect, Purpose::Leave);
-        self.deadlines.clear(Deadline::FarewellPlayed);
+        self.deadlines.clear_all();
         self.deadlines.set(Deadline::StreamCloses, self.now + STREAM_CLOSES);
         self.phase = Phase::Closing { ending, effect: Some(effect) };
     }
@@ -273,8 +281,8 @@ impl Call {
     /// Hands over between turns, so that no word is lost: what the caller just asked is not yet transcribed, and a call
     /// that went on elsewhere would not know it.
     pub(super) fn hand_over_when_quiet(&mut self) {
-        let answer_due = self.deadlines.is_set(Deadline::ModelAnswers);
-        let model_is_done = !answer_due && self.responding.active().is_none() && self.playout.is_silent();
+        let answer_due = self.deadlines.is_set(Deadline::ModelAnswers) || !self.responding.is_idle();
+        let model_is_done = !answer_due && self.tools.is_idle() && self.playout.is_silent();
         let quiet = !self.caller_speaks && model_is_done;
         if self.hand_over && quiet && self.phase.is_talking() {
             self.end(Ending::HandedOver);
@@ -310,17 +318,22 @@ impl Call {
                 );
             }
             Deadline::StreamSilent => self.end(Ending::StreamLost),
+            // What is decided is carried out; another instance could only do the same.
+            Deadline::HandOver if self.phase.is_leaving() => self.leave_now(),
             Deadline::HandOver => self.end_or_doom(Ending::HandedOver),
         }
     }
 
     /// Nudged once, then given up.
     fn on_model_silent(&mut self) {
+        if self.phase.is_leaving() {
+            return self.goodbye_is_all_there();
+        }
         self.failed_answers += 1;
         if self.failed_answers > 1 {
             return self.end_or_doom(Ending::ModelLost);
         }
-        self.responding.on_busy();
+        self.responding.on_silence();
         if self.responding.is_idle() {
             self.responding.wish(Reason::Nudge, None);
         }

@@ -91,8 +91,7 @@ impl Call {
                 self.deadlines.set(Deadline::ModelAnswers, self.now + MODEL_ANSWERS);
             }
             FromModel::CallerSaid(text) => {
-                let turn = self.words.caller_turn(&text, self.now);
-                if !turn.text.reveal().is_empty() {
+                if let Some(turn) = self.words.caller_turn(&text, self.now) {
                     self.keep_turn(turn);
                 }
             }
@@ -106,7 +105,7 @@ impl Call {
 
     fn on_audio(&mut self, source: &Source, audio: &Text) {
         let Source::Model { response, item, .. } = source else { return };
-        if self.responding.is_cut(response) {
+        if self.responding.is_cut(response) || self.phase.is_closing() {
             self.oddities.late_audio += 1;
             return;
         }
@@ -203,17 +202,18 @@ impl Call {
         }
     }
 
-    /// The session is gone. Before it was ready another is dialled; afterwards the stream is closed, and whoever
-    /// Twilio asks next goes on with a new one.
+    /// The session is gone. While the caller is still to come, or it was not ready, another is dialled; afterwards the
+    /// stream is closed, and whoever Twilio asks next goes on with a new one.
     pub(super) fn on_model_lost(&mut self) {
         if self.phase.is_closing() {
             return;
         }
         if self.phase.is_leaving() {
             self.goodbye_is_all_there();
-        } else if self.link.is_ready() {
-            self.end_or_doom(Ending::ModelLost);
+        } else if self.link.is_ready() && self.arrived_at.is_some() {
+            self.end(Ending::ModelLost);
         } else {
+            self.forget_session();
             self.redial_later();
         }
     }

@@ -75,6 +75,14 @@ pub(super) const MAX_TOOL_CALLS: usize = 256;
 /// How long a goodbye may take to begin.
 pub(super) const FAREWELL_BEGINS: Duration = Duration::from_secs(8);
 
+/// How long a goodbye may take in all, with what is played before it: a model that talks faster than it is heard could
+/// keep the line long after the plan's limit.
+pub(super) const LONGEST_FAREWELL: Duration = Duration::from_secs(30);
+
+/// While more than this waits to be heard, no answer to a tool is asked for: a model that calls a tool in every answer
+/// would talk for minutes ahead of the caller's ear.
+pub(super) const MAX_AHEAD: Duration = Duration::from_secs(10);
+
 /// How long after its planned end a goodbye's last mark may come: a slow network's round trip, many times over.
 pub(super) const FAREWELL_SLACK: Duration = Duration::from_secs(2);
 

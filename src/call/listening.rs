@@ -102,6 +102,12 @@ impl Listening {
         early.into_iter().map(|(text, _)| self.in_format(text)).collect()
     }
 
+    /// The model is gone: what comes is kept for the next.
+    pub(super) fn on_model_gone(&mut self) {
+        self.format = None;
+        self.resampler = None;
+    }
+
     /// Pads a stall that has lasted to `now`.
     pub(super) fn on_tick(&mut self, now: Moment) -> Heard {
         let mut heard = Heard::default();
@@ -215,13 +221,13 @@ impl Gaps {
         let length_ms = (bytes / BYTES_PER_MS) as u64;
         let expected_ms = self.expected_ms.unwrap_or(timestamp_ms);
         let gap_ms = timestamp_ms.saturating_sub(expected_ms);
-        let set_back = expected_ms > timestamp_ms + MAX_GAP_MS;
+        let set_back = expected_ms.saturating_sub(timestamp_ms) > MAX_GAP_MS;
         if gap_ms < GAP_TOLERANCE_MS && !set_back {
             // The expectation runs on by what was heard, so that jitter of the timestamps cancels out.
-            self.expected_ms = Some(expected_ms + length_ms);
+            self.expected_ms = Some(expected_ms.saturating_add(length_ms));
             return 0;
         }
-        self.expected_ms = Some(timestamp_ms + length_ms);
+        self.expected_ms = Some(timestamp_ms.saturating_add(length_ms));
         let missing_ms = gap_ms.min(MAX_GAP_MS);
         let paid_ms = missing_ms.min(self.ahead_ms);
         self.ahead_ms -= paid_ms;

@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use super::closing::Phase;
 use super::deadlines::Deadlines;
 use super::effects::Effects;
-use super::limits::{CALLER_ARRIVAL, CALLER_SILENCE, LEVEL_EVERY, MODEL_ANSWERS};
+use super::limits::{CALLER_ARRIVAL, CALLER_SILENCE, LEVEL_EVERY, MAX_AHEAD, MODEL_ANSWERS};
 use super::listening::Listening;
 use super::opening::Link;
 use super::playout::{Playout, Source};
 use super::recording::Recording;
-use super::responding::Responding;
+use super::responding::{Reason, Responding};
 use super::tools::Tools;
 use super::words::Words;
 use super::{Brief, Command, Deadline, Input, Note, Oddities, Output, Side};
@@ -92,7 +92,7 @@ impl Call {
         match input {
             Input::Caller(words) => self.on_caller(words),
             Input::Model(words) => self.on_model(words),
-            Input::Command(Command::CallOver) => self.end(Ending::CallerHungUp),
+            Input::Command(Command::CallOver) => self.on_stream_over(Ending::CallerHungUp),
             Input::Command(Command::HandOver) => self.on_hand_over(),
             Input::Outcome(id, outcome) => self.on_outcome(id, outcome),
             Input::Lost(Side::Caller) => self.on_stream_over(Ending::StreamLost),
@@ -119,7 +119,7 @@ impl Call {
             self.playout.wake_at(),
             self.listening.wake_at(),
             self.link.redial_at(),
-            self.responding.wake_at().filter(|_| self.may_ask()),
+            self.responding.wake_at(|reason| self.may_ask_for(reason)),
         ];
         alarms.into_iter().flatten().min()
     }
@@ -148,6 +148,9 @@ impl Call {
         {
             self.on_deadline(deadline);
         }
+        if self.ending().is_some() {
+            return;
+        }
         self.redial_if_due();
         let padding = self.listening.on_tick(self.now);
         self.forward(padding);
@@ -168,10 +171,11 @@ impl Call {
         self.record();
         self.wish_for_tools();
         self.ask_model();
+        self.watch_model();
         self.leave_when_said();
-        self.hand_over_when_quiet();
         self.watch_silence();
         self.tell_levels();
+        self.hand_over_when_quiet();
     }
 
     /// Sends what the caller should hear next.
@@ -213,10 +217,8 @@ impl Call {
     }
 
     fn ask_model(&mut self) {
-        if !self.may_ask() {
-            return;
-        }
-        if let Some(ask) = self.responding.ask(self.now) {
+        let Some(reason) = self.responding.next_wish(|reason| self.may_ask_for(reason)) else { return };
+        if let Some(ask) = self.responding.ask(reason, self.now) {
             self.deadlines.set(Deadline::ModelAnswers, self.now + MODEL_ANSWERS);
             self.say_to_model(ask);
         }
@@ -225,6 +227,25 @@ impl Call {
     /// Whether there is a model to ask, and somebody to hear the answer.
     fn may_ask(&self) -> bool {
         self.link.is_ready() && !self.phase.is_closing()
+    }
+
+    /// Whether to ask for this now. Nothing but the goodbye belongs into a goodbye, and only what cannot wait is said
+    /// into the caller's words.
+    fn may_ask_for(&self, reason: Reason) -> bool {
+        let bound_to_be_said = matches!(reason, Reason::Farewell | Reason::LastMinute);
+        self.may_ask()
+            && (reason == Reason::Farewell || !self.phase.is_leaving())
+            && (bound_to_be_said || !self.caller_speaks)
+            && (reason != Reason::Tools || self.playout.ends_at(self.now).since(self.now) <= MAX_AHEAD)
+    }
+
+    /// An answer that was asked for or has begun, and of which nothing comes, is waited for with patience and no longer.
+    fn watch_model(&mut self) {
+        let owed = self.responding.active().is_some() || self.responding.is_asked();
+        if owed && self.may_ask() && !self.phase.is_leaving() && !self.caller_speaks && self.playout.is_dry()
+        {
+            self.deadlines.set_once(Deadline::ModelAnswers, self.now + MODEL_ANSWERS);
+        }
     }
 
     /// A caller's silence begins when nobody has anything left to say.

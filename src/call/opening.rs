@@ -5,7 +5,7 @@ use super::effects::Purpose;
 use super::limits::{LAST_MINUTE, MAX_GREETING_BYTES, MODEL_READY, REDIAL_PAUSES_MS, STREAM_SILENCE};
 use super::machine::Call;
 use super::playout::Source;
-use super::responding::Reason;
+use super::responding::{Reason, Responding};
 use super::{Deadline, Effect, Greeting, Interruption, Note, Opening, Outcome};
 use crate::audio::resample::Down24kTo8k;
 use crate::domain::{Ending, Moment, Speaker};
@@ -61,9 +61,25 @@ impl Call {
     }
 
     pub(super) fn redial_if_due(&mut self) {
-        if self.link.redial_at.take_if(|at| *at <= self.now).is_some() && self.phase.doom().is_none() {
+        let wanted = self.phase.doom().is_none() && !self.phase.is_closing();
+        if self.link.redial_at.take_if(|at| *at <= self.now).is_some() && wanted {
             self.dial();
         }
+    }
+
+    /// Nothing that a lost session said was heard by anybody: the next one begins anew.
+    pub(super) fn forget_session(&mut self) {
+        if !self.link.is_ready() {
+            return;
+        }
+        self.link.format = None;
+        self.link.resampler = None;
+        self.link.greeting.clear();
+        self.link.greeting_item = None;
+        self.listening.on_model_gone();
+        self.playout.clear(self.now);
+        self.responding = Responding::default();
+        self.deadlines.clear(Deadline::ModelAnswers);
     }
 
     /// The session is set up: the model learns what was said, hears what the caller has said, and is asked to open.
@@ -101,10 +117,9 @@ impl Call {
     pub(super) fn wish_opening(&mut self) {
         let what = match &self.brief.opening {
             Opening::GreetFrom(_) => return,
-            Opening::Greet => format!(
-                "Greet the caller now. Say exactly these words, and nothing else: \"{}\"",
-                self.brief.opening_words()
-            ),
+            // A call that broke before a word was heard begins again.
+            Opening::Resume { history, why: Interruption::LineLost } if history.is_empty() => self.greet(),
+            Opening::Greet => self.greet(),
             Opening::Resume { why: Interruption::LineLost, .. } => {
                 "The line was lost for a moment and is back. \
                 Do not greet again. In one short sentence, go on where the conversation stopped."
@@ -117,6 +132,13 @@ impl Call {
         };
         let instructions = self.in_character(&what);
         self.responding.wish(Reason::Opening, Some(instructions));
+    }
+
+    fn greet(&self) -> String {
+        format!(
+            "Greet the caller now. Say exactly these words, and nothing else: \"{}\"",
+            self.brief.opening_words()
+        )
     }
 
     /// Instructions of one answer replace those of the session: the model is told again who it is.

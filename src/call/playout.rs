@@ -306,6 +306,12 @@ impl Playout {
         self.flying.is_empty() && self.items.iter().all(|item| item.waiting.is_empty())
     }
 
+    /// Whether there is nothing the caller hears or could be sent: less than a frame may wait for the rest of it.
+    pub(super) fn is_dry(&self) -> bool {
+        let dry = |item: &Item| item.waiting.is_empty() || item.waiting.len() < FRAME_BYTES && !item.complete;
+        self.flying.is_empty() && self.items.iter().all(dry)
+    }
+
     /// How loud the caller is being played, in decibels below full scale.
     pub(super) fn level_db(&self) -> i8 {
         if self.is_silent() { Meter::default().level_db() } else { self.meter.level_db() }

@@ -79,12 +79,18 @@ impl Responding {
         self.wishes.retain(|wish| wish.reason != reason);
     }
 
-    /// What to ask the model for now, if it is free.
-    pub(super) fn ask(&mut self, now: Moment) -> Option<ToModel> {
+    /// The first wish that may be asked for.
+    pub(super) fn next_wish(&self, may: impl Fn(Reason) -> bool) -> Option<Reason> {
+        self.wishes.iter().map(|wish| wish.reason).find(|reason| may(*reason))
+    }
+
+    /// Asks the model for a wish now, if it is free.
+    pub(super) fn ask(&mut self, reason: Reason, now: Moment) -> Option<ToModel> {
         if self.active.is_some() || self.asked.is_some() || now < self.not_before {
             return None;
         }
-        let wish = self.wishes.pop_front()?;
+        let index = self.wishes.iter().position(|wish| wish.reason == reason)?;
+        let wish = self.wishes.remove(index)?;
         self.last_tag += 1;
         // A goodbye that calls a tool would begin everything again.
         let tools = !matches!(wish.reason, Reason::Farewell | Reason::StillThere | Reason::LastMinute);
@@ -94,13 +100,17 @@ impl Responding {
     }
 
     /// When [`Self::ask`] may have something that it has not now.
-    pub(super) fn wake_at(&self) -> Option<Moment> {
+    pub(super) fn wake_at(&self, may: impl Fn(Reason) -> bool) -> Option<Moment> {
         let free = self.active.is_none() && self.asked.is_none();
-        (free && !self.wishes.is_empty()).then_some(self.not_before)
+        self.next_wish(may).filter(|_| free).map(|_| self.not_before)
     }
 
     /// An answer begins.
     pub(super) fn on_started(&mut self, response: ResponseId, tag: Option<u32>) {
+        if self.active.as_ref().is_some_and(|active| active.response == response) {
+            // Told twice.
+            return;
+        }
         let ours = self.asked.take_if(|(asked, _)| Some(*asked) == tag);
         self.active = Some(Active { response, reason: ours.map(|(_, wish)| wish.reason), audible: false });
     }
@@ -110,6 +120,20 @@ impl Responding {
         if let Some((_, wish)) = self.asked.take() {
             self.wishes.push_front(wish);
         }
+    }
+
+    /// What was asked for does not begin: ask again, but after everything else that waits.
+    pub(super) fn on_silence(&mut self) {
+        if let Some((_, wish)) = self.asked.take()
+            && !self.wishes.iter().any(|other| other.reason == wish.reason)
+        {
+            self.wishes.push_back(wish);
+        }
+    }
+
+    /// Whether something is asked for and has not begun.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.is_some()
     }
 
     /// Some of the answer could be heard.
@@ -165,6 +189,11 @@ mod tests {
 
     const NOW: Moment = Moment::START;
 
+    fn ask(responding: &mut Responding) -> Option<ToModel> {
+        let reason = responding.next_wish(|_| true)?;
+        responding.ask(reason, NOW)
+    }
+
     fn tag_of(ask: Option<ToModel>) -> Option<u32> {
         let ToModel::Respond { tag, .. } = ask? else { panic!("only answers are asked for") };
         Some(tag)
@@ -176,16 +205,16 @@ mod tests {
         responding.wish(Reason::Opening, Some("Greet.".to_owned()));
         responding.wish(Reason::Keys, None);
         responding.wish(Reason::Keys, None);
-        assert_eq!(tag_of(responding.ask(NOW)), Some(1));
-        assert_eq!(responding.ask(NOW), None);
+        assert_eq!(tag_of(ask(&mut responding)), Some(1));
+        assert_eq!(ask(&mut responding), None);
         responding.on_started("r1".into(), Some(1));
-        assert_eq!(responding.ask(NOW), None);
+        assert_eq!(ask(&mut responding), None);
         let done = responding.on_done(&"r1".into()).unwrap();
         assert_eq!(done.reason, Some(Reason::Opening));
-        assert_eq!(tag_of(responding.ask(NOW)), Some(2));
+        assert_eq!(tag_of(ask(&mut responding)), Some(2));
         responding.on_started("r2".into(), Some(2));
         responding.on_done(&"r2".into());
-        assert_eq!(responding.ask(NOW), None);
+        assert_eq!(ask(&mut responding), None);
         assert!(responding.is_idle());
     }
 
@@ -193,12 +222,12 @@ mod tests {
     fn a_model_that_was_quicker_is_asked_again_afterwards() {
         let mut responding = Responding::default();
         responding.wish(Reason::Tools, None);
-        assert!(responding.ask(NOW).is_some());
+        assert!(ask(&mut responding).is_some());
         responding.on_started("its own".into(), None);
         responding.on_busy();
-        assert_eq!(responding.ask(NOW), None);
+        assert_eq!(ask(&mut responding), None);
         assert_eq!(responding.on_done(&"its own".into()).unwrap().reason, None);
-        assert_eq!(tag_of(responding.ask(NOW)), Some(2));
+        assert_eq!(tag_of(ask(&mut responding)), Some(2));
     }
 
     #[test]

@@ -85,6 +85,12 @@ impl Call {
         };
         self.note(Note::ToolCalled { name: name_of(tool).to_owned() });
         match tool {
+            // The caller has spoken since: it was decided without knowing what they say.
+            Tool::EndCall if self.responding.is_cut(&response) => {
+                let output =
+                    json!({"error": "the caller has interrupted you; answer them first"}).to_string();
+                self.say_to_model(ToModel::ToolResult { call, output });
+            }
             Tool::EndCall => self.leave_on_request(Intention::HangUp, response, call),
             Tool::TransferCall => self.transfer_call(&arguments, response, call),
             Tool::TakeMessage => self.take_message(&arguments, call),

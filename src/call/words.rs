@@ -49,10 +49,12 @@ impl Words {
         bounded_push(&mut self.caller_began, now);
     }
 
-    /// What the caller said, as a turn. Transcriptions come in the order of speaking, and late.
-    pub(super) fn caller_turn(&mut self, text: &Pii<String>, now: Moment) -> Turn {
+    /// What the caller said, as a turn; nothing when no words were understood. Transcriptions come in the order of
+    /// speaking, and late.
+    pub(super) fn caller_turn(&mut self, text: &Pii<String>, now: Moment) -> Option<Turn> {
         let began = self.caller_began.pop_front().unwrap_or(now);
-        self.turn(Speaker::Caller, text.reveal().trim().to_owned(), began)
+        let text = text.reveal().trim();
+        (!text.is_empty()).then(|| self.turn(Speaker::Caller, text.to_owned(), began))
     }
 
     /// What was heard of an item, as a turn; nothing when nothing was. Takes the item's words.
@@ -76,11 +78,21 @@ impl Words {
         Some(turn)
     }
 
-    /// A turn of ours that no item of the model's stands for.
-    pub(super) fn said_turn(&mut self, text: &str, heard_ms: u64, made_ms: u64, began: Moment) -> Turn {
-        let mut turn = self.turn(Speaker::Model, heard_part(text, heard_ms, made_ms).to_owned(), began);
+    /// A turn of ours that no item of the model's stands for; nothing when no word of it was heard.
+    pub(super) fn said_turn(
+        &mut self,
+        text: &str,
+        heard_ms: u64,
+        made_ms: u64,
+        began: Moment,
+    ) -> Option<Turn> {
+        let text = heard_part(text, heard_ms, made_ms);
+        if text.is_empty() {
+            return None;
+        }
+        let mut turn = self.turn(Speaker::Model, text.to_owned(), began);
         turn.heard_ms = heard_ms;
-        turn
+        Some(turn)
     }
 
     fn turn(&mut self, speaker: Speaker, text: String, began: Moment) -> Turn {
@@ -148,9 +160,11 @@ mod tests {
         words.add(&"i".into(), "Good ");
         words.add(&"i".into(), "day.");
         let model = words.model_turn(&"i".into(), 900, 900, Moment::from_millis(1_000)).unwrap();
-        let caller = words.caller_turn(&" Hello. ".to_owned().into(), Moment::from_millis(2_000));
+        assert_eq!(words.caller_turn(&" ".to_owned().into(), Moment::from_millis(1_500)), None);
+        words.on_caller_began(Moment::from_millis(1_600));
+        let caller = words.caller_turn(&" Hello. ".to_owned().into(), Moment::from_millis(2_000)).unwrap();
         assert_eq!((model.number, model.text.reveal().as_str()), (0, "Good day."));
-        assert_eq!((caller.number, caller.began_ms, caller.text.reveal().as_str()), (1, 500, "Hello."));
+        assert_eq!((caller.number, caller.began_ms, caller.text.reveal().as_str()), (1, 1_600, "Hello."));
         assert_eq!(words.model_turn(&"unheard".into(), 0, 900, Moment::START), None);
     }
 }

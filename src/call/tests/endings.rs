@@ -185,3 +185,91 @@ fn a_recorded_call_gives_away_what_both_sides_heard() {
     assert!((15_840..=16_160).contains(&heard), "{heard}");
     assert!((70_000..=74_000).contains(&(pieces.len() / 2)), "{}", pieces.len() / 2);
 }
+
+#[test]
+fn what_twilio_says_of_a_call_we_have_ended_does_not_change_why_it_ended() {
+    let mut stage = Stage::after_greeting();
+    stage.answer("bye", 1_000, "Goodbye.");
+    stage.started("bye2");
+    stage.audio("bye2", 500);
+    stage.tool("bye2", "call_1", "end_call", "{}");
+    stage.done("bye2", ResponseOutcome::Completed);
+    stage.until(stage.now_ms + 1_600);
+    assert!(stage.effects().contains(&Effect::HangUp));
+    stage.tell(Input::Command(Command::CallOver));
+    assert_eq!(stage.ending(), Some(Ending::HungUp));
+}
+
+#[test]
+fn an_answer_that_begins_and_never_ends_is_given_up() {
+    let mut stage = Stage::after_greeting();
+    stage.model(FromModel::SpeechStarted);
+    stage.model(FromModel::SpeechStopped);
+    stage.model(FromModel::ResponseStarted { response: "stuck".into(), tag: None });
+    stage.audio("stuck", 505);
+    stage.until(stage.now_ms + 17_000);
+    assert_eq!(stage.ending(), Some(Ending::ModelLost));
+}
+
+#[test]
+fn what_was_heard_before_an_accident_is_kept() {
+    let mut stage = Stage::after_greeting();
+    stage.answer("r", 3_000, "one two three four");
+    stage.until(stage.now_ms + 1_500);
+    stage.tell(Input::Lost(Side::Model));
+    let turn = stage.turns().pop().unwrap();
+    assert!(turn.interrupted && turn.heard_ms.abs_diff(1_500) <= 100, "{turn:?}");
+    assert!(stage.effects().contains(&Effect::Checkpoint(Box::new(turn))));
+}
+
+#[test]
+fn a_hand_over_does_not_stop_a_call_from_leaving() {
+    let mut stage = Stage::after_greeting();
+    stage.started("bye");
+    stage.audio("bye", 8_000);
+    stage.tool("bye", "call_1", "end_call", "{}");
+    stage.done("bye", ResponseOutcome::Completed);
+    stage.tell(Input::Command(Command::HandOver));
+    stage.until(stage.now_ms + 9_000);
+    assert_eq!(stage.ending(), Some(Ending::HungUp));
+}
+
+#[test]
+fn a_model_lost_before_its_caller_came_is_dialled_again_and_greets_again() {
+    let mut stage = Stage::new(brief());
+    stage.model(FromModel::Ready(AudioFormat::Pcm16At24k));
+    stage.started("old");
+    stage.audio("old", 600);
+    stage.tell(Input::Lost(Side::Model));
+    stage.until(300);
+    assert_eq!(stage.effects(), [Effect::DialModel, Effect::DialModel]);
+    stage.caller(start());
+    stage.until(400);
+    assert_eq!(stage.sent_ms(), 0, "nothing of the lost session");
+    stage.take();
+    stage.model(FromModel::Ready(AudioFormat::Mulaw8k));
+    assert!(matches!(stage.said_to_model()[..], [ToModel::Respond { instructions: Some(_), .. }]));
+}
+
+#[test]
+fn a_question_the_model_refuses_does_not_silence_the_call() {
+    let mut stage = Stage::after_greeting();
+    stage.caller(FromTwilio::Dtmf('#'));
+    stage.until(stage.now_ms + 10);
+    stage.model(refused(RefusalClass::Configuration, "invalid_value"));
+    stage.model(FromModel::ResponseStarted { response: "own".into(), tag: None });
+    stage.audio("own", 100);
+    stage.done("own", ResponseOutcome::Completed);
+    stage.take();
+    stage.until(stage.now_ms + 8_500);
+    assert!(matches!(stage.said_to_model()[..], [ToModel::Respond { .. }]));
+}
+
+#[test]
+fn nothing_is_told_after_the_end() {
+    let mut stage = Stage::after_greeting();
+    stage.lose(2_000);
+    stage.stall_until(stage.now_ms + 2_000);
+    stage.tell(Input::Command(Command::HandOver));
+    assert!(matches!(stage.outputs.last(), Some((_, Output::Note(Note::Over { .. })))));
+}

@@ -114,3 +114,12 @@ fn keys_are_told_to_the_model_as_one_entry() {
     );
     assert!(matches!(words[1], ToModel::Respond { instructions: None, tools: true, .. }));
 }
+
+#[test]
+fn a_timestamp_at_the_end_of_all_numbers_is_survived() {
+    let mut stage = Stage::after_greeting();
+    for timestamp_ms in [u64::MAX, u64::MAX, 0, u64::MAX - 1, 5] {
+        stage.caller(FromTwilio::Media { timestamp_ms, payload: STANDARD.encode([0xFF; 160]).into() });
+    }
+    assert_eq!(stage.ending(), None);
+}

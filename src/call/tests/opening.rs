@@ -149,3 +149,11 @@ fn a_stream_of_another_format_is_refused_with_its_name() {
     let what = "audio/x-mulaw at 16000 Hz, 1 channels".to_owned();
     assert_eq!(stage.ending(), Some(Ending::StreamRefused(what)));
 }
+
+#[test]
+fn a_call_that_broke_before_a_word_was_heard_greets() {
+    let opening = Opening::Resume { history: vec![], why: Interruption::LineLost };
+    let mut stage = Stage::new(Brief { attempt: 2, opening, ..brief() });
+    stage.model(FromModel::Ready(AudioFormat::Mulaw8k));
+    assert!(stage.last_ask().unwrap().0.unwrap().contains("Thanks for calling Luna Dental."));
+}

@@ -175,3 +175,44 @@ fn a_tool_that_takes_too_long_has_failed_and_its_late_outcome_is_ignored() {
     stage.tell(Input::Outcome(id, Outcome::Done));
     assert!(!stage.said_to_model().iter().any(|words| matches!(words, ToModel::ToolResult { .. })));
 }
+
+#[test]
+fn an_end_that_was_decided_before_an_interruption_is_not_carried_out() {
+    let mut stage = Stage::after_greeting();
+    stage.started("bye");
+    stage.audio("bye", 3_000);
+    stage.until(stage.now_ms + 500);
+    stage.model(FromModel::SpeechStarted);
+    stage.take();
+    stage.tool("bye", "call_1", "end_call", "{}");
+    assert!(result_of(&stage.said_to_model(), "call_1").contains("interrupted"));
+    stage.done("bye", ResponseOutcome::Cancelled);
+    stage.model(FromModel::SpeechStopped);
+    stage.until(stage.now_ms + 4_000);
+    assert!(!stage.effects().contains(&Effect::Intend(Some(Intention::HangUp))));
+}
+
+#[test]
+fn nothing_is_asked_for_behind_a_goodbye() {
+    let mut stage = Stage::after_greeting();
+    stage.started("bye");
+    stage.audio("bye", 2_000);
+    stage.tool("bye", "call_1", "take_message", r#"{"message":"call me"}"#);
+    stage.tool("bye", "call_2", "end_call", "{}");
+    stage.take();
+    stage.done("bye", ResponseOutcome::Completed);
+    stage.until(stage.now_ms + 2_100);
+    assert!(!stage.said_to_model().iter().any(|words| matches!(words, ToModel::Respond { .. })));
+    assert!(stage.effects().contains(&Effect::HangUp));
+}
+
+#[test]
+fn what_can_wait_is_not_said_into_the_callers_words() {
+    let mut stage = Stage::after_greeting();
+    stage.model(FromModel::SpeechStarted);
+    stage.caller(FromTwilio::Dtmf('#'));
+    stage.until(stage.now_ms + 100);
+    assert!(!stage.said_to_model().iter().any(|words| matches!(words, ToModel::Respond { .. })));
+    stage.model(FromModel::SpeechStopped);
+    assert!(matches!(stage.said_to_model()[..], [ToModel::Respond { .. }]));
+}

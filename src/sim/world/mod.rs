@@ -15,6 +15,7 @@ pub use self::plan::{Latency, Plan};
 pub use self::report::{Report, Told};
 use super::model::{ModelFault, ModelService};
 use super::{Caller, Dice, Frame, TwilioStream};
+use crate::call::event_log::EventLog;
 use crate::call::{Call, Command, Effect, EffectId, Input, Outcome, Output, Side};
 use crate::domain::Moment;
 use crate::wire::Text;
@@ -40,6 +41,7 @@ pub struct World {
     sequence: u64,
     lines: [Moment; 4],
     buffer: String,
+    log: Option<EventLog>,
     report: Report,
 }
 
@@ -83,8 +85,12 @@ impl World {
             lines: [Moment::START; 4],
             buffer: String::new(),
             report: Report::default(),
+            log: None,
             plan,
         };
+        if world.plan.logged {
+            world.log = Some(EventLog::begin(&world.plan.brief, &mut world.report.log));
+        }
         if let Some(after) = world.plan.stream_after {
             world.put_off(Moment::START + after, Event::StreamOpens);
         }
@@ -111,7 +117,18 @@ impl World {
         self.finish()
     }
 
+    /// Tells the call something, and writes it down.
+    fn tell(&mut self, input: Input) {
+        if let Some(log) = &mut self.log {
+            log.input(&input, self.now, &mut self.report.log);
+        }
+        self.call.handle(input, self.now);
+    }
+
     fn finish(mut self) -> Report {
+        if let Some(log) = &mut self.log {
+            log.end(&mut self.report.log);
+        }
         self.report.ended_at = self.now;
         self.report.ending = self.call.ending().cloned();
         self.report.steps_done = self.caller.done().to_vec();
@@ -148,7 +165,7 @@ impl World {
             model.wake(self.now);
             return self.flush_model();
         }
-        self.call.handle(Input::Tick, self.now);
+        self.tell(Input::Tick);
     }
 
     fn on_event(&mut self, event: Event) {
@@ -172,9 +189,9 @@ impl World {
             // Of a connection that was given up.
             Event::FromModel(..) | Event::ToModel(..) => {}
             Event::ModelAnswersDial(id) => self.on_dial_answered(id),
-            Event::Outcome(id, outcome) => self.call.handle(Input::Outcome(id, outcome), self.now),
+            Event::Outcome(id, outcome) => self.tell(Input::Outcome(id, outcome)),
             Event::TwilioEnds(id) => {
-                self.call.handle(Input::Outcome(id, self.plan.rest_outcome), self.now);
+                self.tell(Input::Outcome(id, self.plan.rest_outcome));
                 if self.plan.rest_outcome == Outcome::Done
                     && let Some(stream) = &mut self.stream
                 {
@@ -182,7 +199,7 @@ impl World {
                     self.flush_stream();
                 }
             }
-            Event::Command(command) => self.call.handle(Input::Command(command), self.now),
+            Event::Command(command) => self.tell(Input::Command(command)),
         }
     }
 
@@ -201,7 +218,7 @@ impl World {
         };
         // Before `start` nobody knows whose stream it is, and no call is told.
         if self.streaming {
-            self.call.handle(input, self.now);
+            self.tell(input);
         }
     }
 
@@ -215,19 +232,22 @@ impl World {
                     self.tell_model(frame);
                 }
                 if let Some(words) = words {
-                    self.call.handle(Input::Model(words), self.now);
+                    self.tell(Input::Model(words));
                 }
             }
             Frame::Binary(_) => {}
             Frame::Close { .. } | Frame::Reset => {
                 self.line = None;
-                self.call.handle(Input::Lost(Side::Model), self.now);
+                self.tell(Input::Lost(Side::Model));
             }
         }
     }
 
     fn carry_out(&mut self) {
         while let Some(output) = self.call.next_output() {
+            if let Some(log) = &mut self.log {
+                log.output(&output, &mut self.report.log);
+            }
             match output {
                 Output::Caller(words) => self.tell_twilio(&words),
                 Output::Model(words) => {
@@ -282,7 +302,7 @@ impl World {
         if let Some(status) = refused {
             let hopeless = matches!(status, 400 | 401 | 403 | 404);
             let outcome = if hopeless { Outcome::Refused } else { Outcome::Failed };
-            return self.call.handle(Input::Outcome(id, outcome), self.now);
+            return self.tell(Input::Outcome(id, outcome));
         }
         let mut codec = Codec::new(self.plan.brief.session());
         let frames: Vec<Text> = std::iter::from_fn(|| codec.next_frame()).collect();
@@ -347,5 +367,7 @@ impl World {
     }
 }
 
+#[cfg(test)]
+mod random;
 #[cfg(test)]
 mod tests;

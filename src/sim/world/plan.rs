@@ -47,6 +47,8 @@ pub struct Plan {
     pub commands: Vec<(Moment, Command)>,
     /// Decides jitter, sizes of pieces and names.
     pub seed: u64,
+    /// Whether the call's event log is kept.
+    pub logged: bool,
     /// Nothing happens after it.
     pub limit: Moment,
 }
@@ -76,6 +78,7 @@ impl Plan {
             ledger_outcome: Outcome::Done,
             commands: Vec::new(),
             seed: 1,
+            logged: false,
             limit: Moment::from_millis(600_000),
         })
     }

@@ -31,6 +31,8 @@ pub struct Report {
     pub said_after_end: u32,
     /// Words for the model while there was no line to it.
     pub unsent_to_model: u32,
+    /// The call's event log, if it was to be kept.
+    pub log: Vec<u8>,
     /// Whether somebody wanted to be woken again and again at one moment: a bug.
     pub restless: bool,
     /// Twilio's side, if there was a stream: what was played, and what was wrong.

@@ -16,7 +16,7 @@ fn luna() -> Business {
     import.businesses.remove(0)
 }
 
-fn brief() -> Brief {
+pub(super) fn brief() -> Brief {
     Brief {
         call: CallSid::parse("CA00000000000000000000000000000001").unwrap(),
         attempt: 1,
@@ -42,7 +42,7 @@ fn script() -> Script {
     script
 }
 
-fn say(when: When, ms: usize) -> Step {
+pub(super) fn say(when: When, ms: usize) -> Step {
     Step { when, act: Act::Say(tone::sine(220, ms)) }
 }
 
