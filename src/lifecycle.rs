@@ -45,6 +45,10 @@ impl Default for Tasks {
     }
 }
 
+/// How long we still listen when the last call was handed over: its stream is closed, and Twilio asks within a round trip
+/// what is next. An edge that still leads here would find nobody.
+const NEXT_IS_ASKED: Duration = Duration::from_secs(2);
+
 impl Tasks {
     /// No task yet, and no word said.
     pub fn new() -> Self {
@@ -142,11 +146,18 @@ impl Tasks {
         let lame_duck = lame_duck.min(until_hand_over);
         self.linger(lame_duck).await;
         self.wait(until_hand_over - lame_duck).await;
-        if self.live() > 0 {
+        let handed_over = self.live() > 0;
+        if handed_over {
             tracing::warn!(live = self.live(), "handing over what is still alive");
         }
         self.drained_soon.cancel();
-        self.wait(until_stop).await;
+        let given_away = async {
+            self.wait(until_stop).await;
+            if handed_over {
+                self.linger(NEXT_IS_ASKED).await;
+            }
+        };
+        let _in_time = tokio::time::timeout(until_stop, given_away).await;
         self.hard.cancel();
         self.work.close();
         self.background.close();
