@@ -121,7 +121,10 @@ impl Call {
     /// waits for would look like one that never was.
     pub(super) fn end_or_doom(&mut self, ending: Ending) {
         match &mut self.phase {
-            Phase::Waiting { doomed } => *doomed = Some(ending),
+            // The first doom stands: what is meant to happen was written down for it.
+            Phase::Waiting { doomed } => {
+                doomed.get_or_insert(ending);
+            }
             Phase::Talking | Phase::Leaving(_) | Phase::Closing { .. } | Phase::Over(_) => self.end(ending),
         }
     }
