@@ -43,7 +43,7 @@ async fn forget(folder: &Path, oldest: Duration, most_bytes: u64) {
         match fs::remove_file(&log.path).await {
             Ok(()) => forgotten += 1,
             Err(error) => {
-                tracing::warn!(%error, file = %log.path.display(), "an old event log cannot be removed")
+                tracing::warn!(%error, file = %log.path.display(), "an old event log cannot be removed");
             }
         }
     }

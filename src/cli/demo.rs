@@ -56,7 +56,8 @@ struct Stage {
 pub(super) async fn run(arguments: &DemoArguments, out: &mut dyn Write) -> anyhow::Result<()> {
     let stage = Stage::build().await?;
     let folder = stage.folder.clone();
-    let done = perform(stage, arguments, out).await;
+    // The stage and the call on it are large; they live once.
+    let done = Box::pin(perform(stage, arguments, out)).await;
     // What the demonstration kept is of no use to anybody.
     let _removed = tokio::fs::remove_dir_all(&folder).await;
     done

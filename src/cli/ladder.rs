@@ -218,7 +218,7 @@ impl Ladder {
                 self.rung(at, "frontdesk", "◀──", "model", format!("calls the tool {name}"), String::new());
             }
             Note::Keys(keys) => {
-                self.rung(at, "caller", "──▶", "model", format!("keys {}", keys.reveal()), String::new())
+                self.rung(at, "caller", "──▶", "model", format!("keys {}", keys.reveal()), String::new());
             }
             Note::ModelRefused { code, .. } => {
                 self.rung(at, "frontdesk", "◀──", "model", format!("refuses: {code}"), String::new());

@@ -15,11 +15,9 @@ use crate::domain::{Ending, Intention, Pii, Speaker, Turn};
 use crate::sim::model::{Kind, Reply, ReplyItem, Script};
 use crate::sim::{Act, LineFault, Step, When, tone};
 
-/// How many worlds are tried each time: a few seconds of them.
+/// How many worlds are tried each time: a few seconds of them. Raised to 20,000 it takes a minute and a half, and finds
+/// nothing that is not a test of its own below.
 const WORLDS: u64 = 500;
-
-/// How many are tried when somebody asks for it: some minutes of them.
-const MANY_WORLDS: u64 = 20_000;
 
 /// A call is over by then: the longest allowed, a goodbye, and Twilio's patience.
 const LIMIT_MS: u64 = 120_000;
@@ -401,10 +399,4 @@ fn a_call_handed_over_in_the_middle_of_a_step_tells_nothing_more() {
 #[test]
 fn in_random_worlds_a_call_keeps_its_promises() {
     check_all(0..WORLDS);
-}
-
-#[test]
-#[ignore = "takes minutes"]
-fn in_very_many_random_worlds_a_call_keeps_its_promises() {
-    check_all(WORLDS..MANY_WORLDS);
 }
