@@ -25,7 +25,7 @@ impl Call {
                 }
             }
             FromTwilio::Start(start) => self.on_arrival(&start),
-            FromTwilio::Dtmf(key) => self.listening.on_key(key, self.now),
+            FromTwilio::Dtmf(key) => self.listening.on_key(*key.reveal(), self.now),
             FromTwilio::Stop => self.on_stream_over(Ending::CallerHungUp),
             FromTwilio::Connected => {}
             FromTwilio::Other(_) => self.oddities.unknown += 1,

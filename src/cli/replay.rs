@@ -113,7 +113,7 @@ impl<'a> Page<'a> {
             Input::Tick | Input::Model(FromModel::Words { .. } | FromModel::Other(_)) => return None,
             Input::Caller(FromTwilio::Connected) => "caller ▸ connected".to_owned(),
             Input::Caller(FromTwilio::Start(_)) => "caller ▸ the stream starts".to_owned(),
-            Input::Caller(FromTwilio::Dtmf(key)) => format!("caller ▸ key {key}"),
+            Input::Caller(FromTwilio::Dtmf(key)) => format!("caller ▸ key {}", key.reveal()),
             Input::Caller(FromTwilio::Stop) => "caller ▸ the stream stops".to_owned(),
             Input::Caller(FromTwilio::Other(name)) => format!("caller ▸ unknown message {:?}", name.as_str()),
             Input::Model(words) => format!("model  ▸ {}", describe_model(words)),
@@ -173,7 +173,6 @@ fn describe_to_model(words: &ToModel) -> String {
             Some(text) => format!("answer: {}", text.rsplit("\n\n").next().unwrap_or_default()),
             None => "answer".to_owned(),
         },
-        ToModel::Cancel(response) => format!("stop {}", response.as_str()),
         ToModel::Truncate { item, heard_ms, .. } => {
             format!("of {} the caller heard {heard_ms} ms", item.as_str())
         }

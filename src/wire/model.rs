@@ -96,8 +96,6 @@ pub enum ToModel {
         /// Comes back in [`FromModel::ResponseStarted`], to tell this answer from the model's own.
         tag: u32,
     },
-    /// Stop the answer under way.
-    Cancel(ResponseId),
     /// The caller heard so much of this item, and no more.
     Truncate {
         /// The item.

@@ -64,7 +64,7 @@ fn a_failed_answer_is_asked_for_again_a_little_later() {
 #[test]
 fn a_busy_model_is_asked_again_when_it_is_free() {
     let mut stage = Stage::after_greeting();
-    stage.caller(FromTwilio::Dtmf('#'));
+    stage.caller(FromTwilio::Dtmf('#'.into()));
     stage.until(stage.now_ms + 10);
     stage.model(FromModel::ResponseStarted { response: "own".into(), tag: None });
     stage.model(refused(RefusalClass::Busy, "conversation_already_has_active_response"));
@@ -254,7 +254,7 @@ fn a_model_lost_before_its_caller_came_is_dialled_again_and_greets_again() {
 #[test]
 fn a_question_the_model_refuses_does_not_silence_the_call() {
     let mut stage = Stage::after_greeting();
-    stage.caller(FromTwilio::Dtmf('#'));
+    stage.caller(FromTwilio::Dtmf('#'.into()));
     stage.until(stage.now_ms + 10);
     stage.model(refused(RefusalClass::Configuration, "invalid_value"));
     stage.model(FromModel::ResponseStarted { response: "own".into(), tag: None });

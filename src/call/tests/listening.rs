@@ -102,7 +102,7 @@ fn a_model_without_mulaw_hears_and_speaks_pcm() {
 fn keys_are_told_to_the_model_as_one_entry() {
     let mut stage = Stage::after_greeting();
     for key in ['4', '2'] {
-        stage.caller(FromTwilio::Dtmf(key));
+        stage.caller(FromTwilio::Dtmf(key.into()));
         stage.until(stage.now_ms + 500);
     }
     assert_eq!(stage.said_to_model(), []);

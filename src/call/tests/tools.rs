@@ -210,7 +210,7 @@ fn nothing_is_asked_for_behind_a_goodbye() {
 fn what_can_wait_is_not_said_into_the_callers_words() {
     let mut stage = Stage::after_greeting();
     stage.model(FromModel::SpeechStarted);
-    stage.caller(FromTwilio::Dtmf('#'));
+    stage.caller(FromTwilio::Dtmf('#'.into()));
     stage.until(stage.now_ms + 100);
     assert!(!stage.said_to_model().iter().any(|words| matches!(words, ToModel::Respond { .. })));
     stage.model(FromModel::SpeechStopped);

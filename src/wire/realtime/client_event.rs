@@ -79,7 +79,6 @@ pub(super) fn client_event(words: &ToModel, event_id: &str) -> Text {
             }
             json!({"type": "response.create", "response": response})
         }
-        ToModel::Cancel(response) => json!({"type": "response.cancel", "response_id": response}),
         ToModel::Truncate { item, content_index, heard_ms } => json!({"type": "conversation.item.truncate",
             "item_id": item, "content_index": content_index, "audio_end_ms": heard_ms}),
         ToModel::Forget(item) => json!({"type": "conversation.item.delete", "item_id": item}),

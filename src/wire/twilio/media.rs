@@ -30,7 +30,7 @@ pub enum FromTwilio {
         payload: Text,
     },
     /// The caller pressed a key.
-    Dtmf(char),
+    Dtmf(Pii<char>),
     /// A mark of ours was played, or cleared.
     Mark(Text),
     /// The call, or `<Connect>`, is over.
@@ -114,7 +114,7 @@ impl FromTwilio {
             "mark" => Self::Mark(shared(frame, message.mark.ok_or_else(no_body)?.name)),
             "dtmf" => {
                 let digit = message.dtmf.as_ref().and_then(|dtmf| dtmf.digit.chars().next());
-                Self::Dtmf(digit.ok_or_else(no_body)?)
+                Self::Dtmf(digit.ok_or_else(no_body)?.into())
             }
             "start" => Self::Start(message.start.ok_or_else(no_body)?),
             "connected" => Self::Connected,
@@ -247,7 +247,7 @@ mod tests {
         assert!(start.media_format.is_mulaw_8k_mono());
         assert_eq!(start.custom_parameters.reveal()["token"], "t");
         let dtmf = r##"{"event":"dtmf","streamSid":"MZ1","sequenceNumber":"5","dtmf":{"track":"inbound_track","digit":"#"}}"##;
-        assert_eq!(parse(dtmf), FromTwilio::Dtmf('#'));
+        assert_eq!(parse(dtmf), FromTwilio::Dtmf('#'.into()));
         assert_eq!(parse(r#"{"event":"mark","mark":{"name":"m1"}}"#), FromTwilio::Mark("m1".into()));
         assert_eq!(
             parse(r#"{"event":"connected","protocol":"Call","version":"1.0.0"}"#),
