@@ -36,13 +36,13 @@ const FRESH_ENTRIES: u64 = 2_000;
 
 /// A cached [`Directory`] over another.
 ///
-/// - *Fresh.* A positive answer is given again for [`FRESH_FOR`]. A negative one is never kept: a business that was
+/// - *Fresh.* A positive answer is given again for four seconds. A negative one is never kept: a business that was
 ///   just created answers its first call.
-/// - *Last known good.* When the directory behind errs, or does not answer within [`LOOKUP_PATIENCE`], the last
+/// - *Last known good.* When the directory behind errs, or does not answer within a second, the last
 ///   positive answer is given, however old. A directory that says "not there" ends that.
 /// - *On disk.* With a path, what is last known good survives a restart: it is read once, in `new`, and written by a
 ///   lookup that learnt something, at most once a minute. That lookup waits for the disk, but not long
-///   ([`last_known`]); there is no task behind.
+///   (`cached/last_known.rs`); there is no task behind.
 pub struct CachedDirectory {
     inner: Arc<dyn Directory>,
     lookup_patience: Duration,
