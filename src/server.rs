@@ -19,7 +19,7 @@ use crate::http::listen::{self, ListenLimits};
 use crate::http::{self, App};
 use crate::lifecycle::Tasks;
 use crate::registry::Registry;
-use crate::store::{CachedDirectory, Sqlite};
+use crate::store::{CachedDirectory, Store};
 use crate::telemetry;
 use crate::wire::stream_token::PassKey;
 use crate::wire::twilio::signature::Verifier;
@@ -37,7 +37,7 @@ pub struct Server {
     tasks: Tasks,
     drain: Drain,
     instance: InstanceId,
-    store: Sqlite,
+    store: Store,
 }
 
 impl Server {
@@ -49,12 +49,12 @@ impl Server {
         let tasks = Tasks::new();
         let registry = Registry::new();
         let tls = tls_with_public_roots()?;
-        let store = Sqlite::open(&config.storage.database_url).await?;
-        let directory = CachedDirectory::new(Arc::new(store.clone()), last_known(&config.storage));
+        let store = Store::open(&config.storage.database_url).await?;
+        let directory = CachedDirectory::new(store.directory(), last_known(&config.storage));
         let public_url = config.public.url.clone();
         let twilio = twilio_rest(&config.twilio, &tls)?;
         let bridge = Bridge::new(BridgeSettings {
-            ledger: Arc::new(store.clone()),
+            ledger: store.ledger(),
             realtime: realtime(&config.model, tls)?,
             twilio,
             registry: registry.clone(),
@@ -75,7 +75,7 @@ impl Server {
         });
         let app = App {
             directory: Arc::new(directory),
-            ledger: Arc::new(store.clone()),
+            ledger: store.ledger(),
             bridge,
             registry,
             verifier: Verifier::new(tokens(config.twilio.auth, &config.storage).await?),

@@ -393,10 +393,10 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
             hurry.map_or((LEDGER_PATIENCE, GOODBYE_PATIENCE), |patience| (patience, patience));
         let (usage, oddities) = self.summary.unwrap_or_default();
         notes::log_over(&ending, self.clock.now().elapsed(), &usage, &oddities);
-        let Self { caller, model, scribe, arrival, dialling, .. } = *self;
+        let Self { caller, model, scribe, arrival, dialling, effects, .. } = *self;
         // Nobody waits for the caller any longer; one who comes now is given back.
         drop((arrival, dialling));
-        let last = Entry::Ended(Box::new(ending), usage, telemetry::wall_clock());
+        let last = Entry::Ended(Box::new(effects.stream_end(ending, usage, telemetry::wall_clock())));
         let caller_goes = async {
             scribe.finish(last, ledger_patience).await;
             if let Some((_, leg)) = caller {

@@ -16,7 +16,7 @@ use super::greetings::GreetingKey;
 use super::scribe::{Entry, Scribe};
 use crate::call::{Brief, Effect, EffectId, Greeting, Outcome};
 use crate::clients::{ConnectError, Done, ModelSocket, RestError};
-use crate::domain::{Business, CallRecord, DestinationId};
+use crate::domain::{Business, CallRecord, DestinationId, Ending, MicroDollars, StreamEnd, Usage};
 
 /// Outcomes waiting for the loop, which takes them first of all; a call has a handful of effects under way at most.
 pub(super) const OUTCOME_DEPTH: usize = 32;
@@ -70,6 +70,12 @@ impl<M> Effects<M> {
             Effect::HangUp => self.hang_up(id),
             Effect::Transfer(destination) => self.transfer(id, &destination),
         }
+    }
+
+    /// How this stream ended, as the ledger keeps it.
+    pub(super) fn stream_end(&self, ending: Ending, usage: Usage, at_ms: i64) -> StreamEnd {
+        let (attempt, instance) = (self.record.attempts, self.record.instance.clone());
+        StreamEnd { attempt, instance, ending, usage, cost: MicroDollars::default(), at_ms }
     }
 
     fn keep_greeting(&self, greeting: Greeting) -> Begun<M> {

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use super::effects::chain;
 use super::files::{self, FilePlan, Files};
 use crate::call::{EffectId, Outcome};
-use crate::domain::{CallRecord, CallSid, Ending, Intention, Message, Turn, Usage};
+use crate::domain::{CallRecord, CallSid, Intention, Message, StreamEnd, Turn};
 use crate::lifecycle::Tasks;
 use crate::store::{Ledger, StoreError};
 
@@ -20,9 +20,6 @@ const LEDGER_DEPTH: usize = 64;
 /// One try to write. The store answers in milliseconds; a call that wants to hang up waits for its intention, and its
 /// caller hears silence for so long.
 const WRITE_PATIENCE: Duration = Duration::from_secs(1);
-
-/// The one try to write the end: nobody waits for it, and it must not be written twice.
-const LAST_WRITE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Until the second and third try: long enough for a failing connection to be replaced.
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(500)];
@@ -40,8 +37,8 @@ pub(super) enum Entry {
     Turn(EffectId, Box<Turn>),
     /// A message for the business.
     Message(EffectId, Box<Message>),
-    /// The stream is over, at this time of day.
-    Ended(Box<Ending>, Usage, i64),
+    /// The stream is over.
+    Ended(Box<StreamEnd>),
 }
 
 /// The call's end of the queues. Dropping it lets the writers finish what they have and end.
@@ -127,49 +124,33 @@ async fn write_entries(
 }
 
 async fn write_entry(ledger: &dyn Ledger, call: &CallSid, entry: &Entry) -> bool {
-    use Repeat::{CountsTwice, IsHarmless};
     match entry {
         Entry::Opened(record) => {
             let open = || async { ledger.open_call(record).await.map(drop) };
-            persist("the call's beginning", IsHarmless, open).await
+            persist("the call's beginning", open).await
         }
-        Entry::Answered(at_ms) => {
-            persist("the caller's arrival", IsHarmless, || ledger.answered(call, *at_ms)).await
-        }
+        Entry::Answered(at_ms) => persist("the caller's arrival", || ledger.answered(call, *at_ms)).await,
         Entry::Intention(_, intention) => {
-            persist("an intention", IsHarmless, || ledger.intend(call, intention.as_ref())).await
+            persist("an intention", || ledger.intend(call, intention.as_ref())).await
         }
-        Entry::Turn(_, turn) => persist("a turn", IsHarmless, || ledger.keep_turn(call, turn)).await,
-        Entry::Message(_, message) => persist("a message", IsHarmless, || ledger.take_message(message)).await,
-        Entry::Ended(ending, usage, at_ms) => {
-            let end = || ledger.end_stream(call, ending, usage, *at_ms);
-            persist("the stream's end", CountsTwice, end).await
-        }
+        Entry::Turn(_, turn) => persist("a turn", || ledger.keep_turn(call, turn)).await,
+        Entry::Message(_, message) => persist("a message", || ledger.take_message(message, None)).await,
+        Entry::Ended(end) => persist("the stream's end", || ledger.end_stream(call, end)).await,
     }
 }
 
-/// What writing a second time would do when the first was heard after all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Repeat {
-    /// Nothing.
-    IsHarmless,
-    /// Count twice what was used once. So it is waited for longer, and not repeated when nothing is known of it.
-    CountsTwice,
-}
-
 /// Tries to write until it succeeds or there is no hope left; says whether it did.
-async fn persist<W, F>(what: &str, repeat: Repeat, write: W) -> bool
+async fn persist<W, F>(what: &str, write: W) -> bool
 where
     W: Fn() -> F,
     F: Future<Output = Result<(), StoreError>>,
 {
     let mut pauses = PAUSES.into_iter();
-    let patience = if repeat == Repeat::CountsTwice { LAST_WRITE_PATIENCE } else { WRITE_PATIENCE };
     loop {
-        let (error, again) = match timeout(patience, write()).await {
+        let (error, again) = match timeout(WRITE_PATIENCE, write()).await {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => (chain(&error), error.is_temporary()),
-            Err(elapsed) => (elapsed.to_string(), repeat == Repeat::IsHarmless),
+            Err(elapsed) => (elapsed.to_string(), true),
         };
         let Some(pause) = pauses.next().filter(|_| again) else {
             tracing::error!(%error, "cannot keep {what}");

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 
 use crate::call::{Brief, Opening};
 use crate::domain::{
-    AccountSid, Business, BusinessId, CallRecord, CallSid, Ending, InstanceId, Intention, Message, Pii,
-    PlanId, Turn, Usage,
+    AccountSid, Business, BusinessId, CallRecord, CallSid, Ending, InstanceId, Intention, Message,
+    MicroDollars, Month, MonthUsage, Notice, Pii, PlanId, Recording, StreamEnd, Turn, Usage,
 };
-use crate::store::{Ledger, StoreError};
+use crate::store::{CallKey, Certainty, Ledger, Listing, StoreError};
 
 /// How the ledger behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,17 +81,38 @@ impl Ledger for TestLedger {
     async fn intend(&self, _: &CallSid, intention: Option<&Intention>) -> Result<(), StoreError> {
         self.keep(format!("intends {intention:?}")).await
     }
-    async fn take_message(&self, message: &Message) -> Result<(), StoreError> {
-        self.keep(format!("message {}", message.tool_call)).await
+    async fn calls(
+        &self,
+        _: &BusinessId,
+        _: Option<&CallKey>,
+        _: u32,
+    ) -> Result<Listing<CallRecord, CallKey>, StoreError> {
+        Ok(Listing { items: Vec::new(), unreadable: Vec::new(), next: None })
+    }
+    async fn take_message(&self, message: &Message, notice: Option<&Notice>) -> Result<(), StoreError> {
+        let told = if notice.is_some() { ", told" } else { "" };
+        self.keep(format!("message {}{told}", message.tool_call)).await
     }
     async fn messages(&self, _: &BusinessId) -> Result<Vec<Message>, StoreError> {
         Ok(Vec::new())
     }
-    async fn end_stream(&self, _: &CallSid, ending: &Ending, _: &Usage, _: i64) -> Result<(), StoreError> {
-        self.keep(format!("ended {ending:?}")).await
+    async fn message(&self, _: &CallSid, _: &str) -> Result<Option<Message>, StoreError> {
+        Ok(None)
     }
-    async fn end_call(&self, _: &CallSid, _: i64) -> Result<(), StoreError> {
+    async fn keep_recording(&self, _: &CallSid, recording: &Recording) -> Result<(), StoreError> {
+        self.keep(format!("recorded {}", recording.file)).await
+    }
+    async fn end_stream(&self, _: &CallSid, end: &StreamEnd) -> Result<(), StoreError> {
+        self.keep(format!("ended {:?}", end.ending)).await
+    }
+    async fn end_call(&self, _: &CallSid, _: i64, _: Certainty) -> Result<(), StoreError> {
         self.keep("over".to_owned()).await
+    }
+    async fn month(&self, business: &BusinessId, month: Month) -> Result<MonthUsage, StoreError> {
+        Ok(MonthUsage::nothing(business.clone(), month))
+    }
+    async fn months(&self, _: &BusinessId) -> Result<Vec<MonthUsage>, StoreError> {
+        Ok(Vec::new())
     }
 }
 
@@ -101,6 +122,11 @@ fn failure() -> StoreError {
 
 pub(super) fn call_sid() -> CallSid {
     CallSid::parse("CA00000000000000000000000000000001").unwrap()
+}
+
+pub(super) fn stream_end(ending: Ending) -> StreamEnd {
+    let (usage, cost) = (Usage::default(), MicroDollars::default());
+    StreamEnd { attempt: 1, instance: InstanceId::parse("here").unwrap(), ending, usage, cost, at_ms: 1 }
 }
 
 pub(super) fn record() -> CallRecord {
@@ -119,6 +145,9 @@ pub(super) fn record() -> CallRecord {
         attempts: 1,
         instance: InstanceId::parse("here").unwrap(),
         usage: Usage::default(),
+        cost: MicroDollars::default(),
+        recordings: Vec::new(),
+        tells: false,
     }
 }
 

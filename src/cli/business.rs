@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use self::import_file::Checked;
-use crate::domain::{Business, BusinessId, BusinessImport, PhoneNumber};
+use crate::domain::{Business, BusinessId, BusinessImport, PhoneNumber, Plan};
 use crate::store::Directory;
 
 /// A larger file is no list of businesses.
@@ -62,7 +62,7 @@ pub(super) async fn run(
 }
 
 async fn list(directory: &dyn Directory, out: &mut dyn Write) -> anyhow::Result<()> {
-    let businesses = directory.businesses().await?;
+    let businesses = all_businesses(directory).await?;
     if businesses.is_empty() {
         writeln!(out, "no businesses yet: write a file and run `frontdesk business import FILE`")?;
         return Ok(());
@@ -98,7 +98,7 @@ async fn show(id: &str, directory: &dyn Directory, out: &mut dyn Write) -> anyho
     if let Some(business) = directory.business(&BusinessId::parse(id)?).await? {
         return Ok(writeln!(out, "{}", serde_json::to_string_pretty(&business)?)?);
     }
-    let businesses = directory.businesses().await?;
+    let businesses = all_businesses(directory).await?;
     match checker::nearest(id, businesses.iter().map(|business| business.id.as_str())) {
         Some(near) => bail!("there is no business {id}; did you mean {near}?"),
         None => bail!("there is no business {id}; `frontdesk business list` shows those there are"),
@@ -126,11 +126,47 @@ async fn import(
 }
 
 async fn export(directory: &dyn Directory) -> anyhow::Result<String> {
-    let all = BusinessImport { plans: directory.plans().await?, businesses: directory.businesses().await? };
+    let all =
+        BusinessImport { plans: all_plans(directory).await?, businesses: all_businesses(directory).await? };
     let mut text = serde_json::to_string_pretty(&all)?;
     text.push('\n');
     Ok(text)
 }
+
+/// Every business, or the error of the first that does not read: an export must not lose one.
+async fn all_businesses(directory: &dyn Directory) -> anyhow::Result<Vec<Business>> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let part = directory.businesses(after.as_ref(), PART).await?;
+        if let Some(error) = part.unreadable.into_iter().next() {
+            return Err(error.into());
+        }
+        all.extend(part.items);
+        after = match part.next {
+            Some(next) => Some(next),
+            None => return Ok(all),
+        };
+    }
+}
+
+/// The same for plans.
+async fn all_plans(directory: &dyn Directory) -> anyhow::Result<Vec<Plan>> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let part = directory.plans(after.as_ref(), PART).await?;
+        if let Some(error) = part.unreadable.into_iter().next() {
+            return Err(error.into());
+        }
+        all.extend(part.items);
+        after = match part.next {
+            Some(next) => Some(next),
+            None => return Ok(all),
+        };
+    }
+}
+
+/// How many are asked for at once: some MB at most.
+const PART: u32 = 500;
 
 fn read(file: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
@@ -228,7 +264,10 @@ mod tests {
         assert!(
             String::from_utf8(out).unwrap().starts_with("warning: businesses[0].voice: OpenAI does not name")
         );
-        assert_eq!((store.plans().await.unwrap(), store.businesses().await.unwrap()), (vec![], vec![]));
+        assert_eq!(
+            (all_plans(&store).await.unwrap(), all_businesses(&store).await.unwrap()),
+            (vec![], vec![])
+        );
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ use clap::{Parser, Subcommand};
 
 use self::business::BusinessCommand;
 use crate::config::{Config, ConfigErrors, process_environment};
-use crate::store::Sqlite;
+use crate::store::Store;
 
 /// Answers the phones of many businesses with one server: Twilio Media Streams bridged to a speech model.
 ///
@@ -73,8 +73,8 @@ async fn execute(command: Command) -> anyhow::Result<()> {
         Command::Business(command) => {
             // What is odd about the storage is said when the server starts, not at every look into it.
             let (storage, _) = Config::storage(environment)?;
-            let store = Sqlite::open(&storage.database_url).await?;
-            let done = business::run(command, &store, &mut std::io::stdout()).await;
+            let store = Store::open(&storage.database_url).await?;
+            let done = business::run(command, &*store.directory(), &mut std::io::stdout()).await;
             store.close().await;
             done
         }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BusinessId, DestinationId, PhoneNumber, Plan, PlanId};
+use super::{BusinessId, DestinationId, PhoneNumber, Plan, PlanId, Webhook};
 
 /// Who answers, with which words, voice and tools. The same field names in the import file and in every store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,6 +50,9 @@ pub struct Business {
     /// What is said before the greeting when calls are recorded; a plain English sentence when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recording_announcement: Option<String>,
+    /// Where the business wants to be told of calls and messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Webhook>,
 }
 
 /// A place a call can be transferred to.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccountSid, BusinessId, CallSid, DestinationId, InstanceId, Pii, PlanId};
+use super::{AccountSid, BusinessId, CallSid, DestinationId, InstanceId, MicroDollars, Month, Pii, PlanId};
 
 /// A call as the ledger keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,8 +34,84 @@ pub struct CallRecord {
     pub attempts: u8,
     /// Who carried it last.
     pub instance: InstanceId,
-    /// What it used.
+    /// What it used: the sum over its streams.
     pub usage: Usage,
+    /// What that costs, an estimate: the sum over its streams.
+    #[serde(default)]
+    pub cost: MicroDollars,
+    /// What was recorded of it, by attempt.
+    #[serde(default)]
+    pub recordings: Vec<Recording>,
+    /// Whether its business wants to be told when it is over.
+    #[serde(default)]
+    pub tells: bool,
+}
+
+impl CallRecord {
+    /// How long the caller had the model, in milliseconds: from the first stream to the end, with what lay between two
+    /// streams. Zero while it goes on, and when no stream came.
+    pub fn talked_ms(&self) -> u64 {
+        let lasted = self.answered_ms.zip(self.ended_ms).map(|(from, to)| to.saturating_sub(from));
+        u64::try_from(lasted.unwrap_or(0)).unwrap_or(0)
+    }
+}
+
+/// The audio of one stream, kept in a file of the instance that carried it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Recording {
+    /// Of which attempt.
+    pub attempt: u8,
+    /// The file's name in `DATA_DIR/recordings`.
+    pub file: String,
+    /// Its length, in milliseconds.
+    pub length_ms: u64,
+    /// On whose disk it is.
+    pub instance: InstanceId,
+}
+
+/// How one stream of a call ended, told by the instance that carried it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamEnd {
+    /// Which stream, from 1.
+    pub attempt: u8,
+    /// Who tells.
+    pub instance: InstanceId,
+    /// How it ended.
+    pub ending: Ending,
+    /// What this stream used.
+    pub usage: Usage,
+    /// What that costs, an estimate; zero when the model's prices are not known.
+    pub cost: MicroDollars,
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+}
+
+/// What a business used in a month. A call belongs to the month in which it started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MonthUsage {
+    /// Whose.
+    pub business: BusinessId,
+    /// When.
+    pub month: Month,
+    /// Calls that were answered by a model and are over.
+    pub calls: u64,
+    /// How long they lasted, in milliseconds: the sum of [`CallRecord::talked_ms`].
+    pub talked_ms: u64,
+    /// What streams that are over used.
+    pub usage: Usage,
+    /// What that costs, an estimate.
+    pub cost: MicroDollars,
+}
+
+impl MonthUsage {
+    /// Nothing yet.
+    pub fn nothing(business: BusinessId, month: Month) -> Self {
+        let (usage, cost) = (Usage::default(), MicroDollars::default());
+        Self { business, month, calls: 0, talked_ms: 0, usage, cost }
+    }
 }
 
 /// Who spoke.
@@ -125,13 +201,19 @@ pub enum Ending {
     ModelRefused,
     /// It was given to another instance.
     HandedOver,
+    /// The plan was at its limit, and the caller got the business's fallback.
+    PlanLimit,
 }
 
 impl Ending {
     /// Whether the caller may still be there and waits for somebody to go on.
     pub fn is_accident(&self) -> bool {
         match self {
-            Self::CallerHungUp | Self::HungUp | Self::Transferred(_) | Self::NeverConnected => false,
+            Self::CallerHungUp
+            | Self::HungUp
+            | Self::Transferred(_)
+            | Self::NeverConnected
+            | Self::PlanLimit => false,
             Self::StreamLost
             | Self::StreamRefused(_)
             | Self::ModelLost

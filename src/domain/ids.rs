@@ -107,6 +107,20 @@ id!(
     "an instance id"
 );
 
+id!(
+    /// One thing a business is to be told.
+    NoticeId,
+    "a notice id"
+);
+
+impl NoticeId {
+    /// 128 bits of a hash: nobody meets two alike.
+    pub(super) fn from_hash(hash: &[u8]) -> Self {
+        let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Self(format!("msg_{hex}").into())
+    }
+}
+
 impl CallSid {
     /// Whether Twilio could have made it. A hand-made request (`callSid=test123`) is answered like any other, but its
     /// TwiML is executed by nobody, and no stream will follow.

@@ -5,6 +5,9 @@ mod business;
 mod call_record;
 mod ids;
 mod moment;
+mod money;
+mod month;
+mod notice;
 mod phone_number;
 mod pii;
 mod plan;
@@ -13,10 +16,18 @@ mod public_url;
 pub use business::{
     Business, BusinessImport, Destination, Fallback, Tool, TurnDetection, UnknownWord, Voice,
 };
-pub use call_record::{CallRecord, Ending, Intention, Message, ModalityTokens, Speaker, Turn, Usage};
-pub use ids::{AccountSid, BusinessId, CallSid, DestinationId, IdError, InstanceId, PlanId, StreamSid};
+pub use call_record::{
+    CallRecord, Ending, Intention, Message, ModalityTokens, MonthUsage, Recording, Speaker, StreamEnd, Turn,
+    Usage,
+};
+pub use ids::{
+    AccountSid, BusinessId, CallSid, DestinationId, IdError, InstanceId, NoticeId, PlanId, StreamSid,
+};
 pub use moment::Moment;
+pub use money::MicroDollars;
+pub use month::{Month, MonthError};
+pub use notice::{About, Limit, Notice, Webhook, WebhookSecret};
 pub use phone_number::{PhoneNumber, PhoneNumberError};
 pub use pii::Pii;
-pub use plan::Plan;
+pub use plan::{AtLimit, Plan};
 pub use public_url::{PublicUrl, StreamUrl, UrlError};

@@ -22,4 +22,24 @@ pub struct Plan {
     /// Whether calls may be recorded.
     #[serde(default)]
     pub recording: bool,
+    /// What a caller meets when the calls at once or the minutes of the month are used up.
+    #[serde(default, skip_serializing_if = "AtLimit::is_default")]
+    pub at_limit: AtLimit,
+}
+
+/// What a caller meets when a plan is at its limit. The business is told in either case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AtLimit {
+    /// The business's own fallback.
+    #[default]
+    FallBack,
+    /// The model all the same: what is over the plan is between the two businesses.
+    Answer,
+}
+
+impl AtLimit {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }

@@ -9,8 +9,8 @@ use super::{App, paths, words};
 use crate::bridge::Begun;
 use crate::call::{Brief, Opening};
 use crate::domain::{
-    AccountSid, Business, BusinessId, CallRecord, CallSid, Destination, Fallback, PhoneNumber, Pii, Plan,
-    PublicUrl, Usage,
+    AccountSid, Business, BusinessId, CallRecord, CallSid, Destination, Fallback, MicroDollars, PhoneNumber,
+    Pii, Plan, PublicUrl, Usage,
 };
 use crate::store::StoreError;
 use crate::wire::stream_token::{Pass, VALID_SECONDS};
@@ -120,6 +120,9 @@ impl App {
             attempts: 1,
             instance: self.instance.clone(),
             usage: Usage::default(),
+            cost: MicroDollars::default(),
+            recordings: Vec::new(),
+            tells: answerer.business.webhook.is_some(),
         }
     }
 

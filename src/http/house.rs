@@ -19,11 +19,11 @@ use crate::bridge::{Bridge, BridgeSettings};
 use crate::clients::{Auth, RealtimeClient, RealtimeSettings, tls_with_public_roots};
 use crate::domain::{
     AccountSid, Business, BusinessId, BusinessImport, CallRecord, CallSid, InstanceId, Intention,
-    PhoneNumber, Pii, Plan, PlanId, PublicUrl, Usage,
+    MicroDollars, PhoneNumber, Pii, Plan, PlanId, PublicUrl, Usage,
 };
 use crate::lifecycle::Tasks;
 use crate::registry::Registry;
-use crate::store::{Directory, Ledger as _, Sqlite, StoreError};
+use crate::store::{Directory, Ledger as _, Listing, Sqlite, StoreError};
 use crate::wire::stream_token::PassKey;
 use crate::wire::twilio::signature::Verifier;
 
@@ -173,6 +173,9 @@ impl House {
             attempts,
             instance: InstanceId::parse("i-0").unwrap(),
             usage: Usage::default(),
+            cost: MicroDollars::default(),
+            recordings: Vec::new(),
+            tells: false,
         };
         assert!(self.store.open_call(&record).await.unwrap());
         self.store.intend(&record.call, intention.as_ref()).await.unwrap();
@@ -209,12 +212,26 @@ impl Directory for Planless {
     async fn plan(&self, _: &PlanId) -> Result<Option<Plan>, StoreError> {
         Ok(None)
     }
-    async fn businesses(&self) -> Result<Vec<Business>, StoreError> {
-        self.0.businesses().await
+    async fn businesses(
+        &self,
+        after: Option<&BusinessId>,
+        most: u32,
+    ) -> Result<Listing<Business, BusinessId>, StoreError> {
+        self.0.businesses(after, most).await
     }
-    async fn plans(&self) -> Result<Vec<Plan>, StoreError> {
-        Ok(Vec::new())
+
+    async fn plans(&self, after: Option<&PlanId>, most: u32) -> Result<Listing<Plan, PlanId>, StoreError> {
+        self.0.plans(after, most).await
     }
+
+    async fn remove_business(&self, id: &BusinessId) -> Result<bool, StoreError> {
+        self.0.remove_business(id).await
+    }
+
+    async fn remove_plan(&self, id: &PlanId) -> Result<bool, StoreError> {
+        self.0.remove_plan(id).await
+    }
+
     async fn import(&self, import: &BusinessImport) -> Result<(), StoreError> {
         self.0.import(import).await
     }

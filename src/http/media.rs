@@ -23,7 +23,7 @@ use super::signed::{likely_mistake, signature};
 use super::upgrade::{Seen, Upgrade};
 use crate::bridge::{Begun, CallerSocket, caller_socket_config};
 use crate::call::{Command, Interruption, Opening};
-use crate::domain::{CallRecord, CallSid, Ending, Intention, Pii, Usage};
+use crate::domain::{CallRecord, CallSid, Ending, Intention, MicroDollars, Pii, StreamEnd, Usage};
 use crate::wire::Text;
 use crate::wire::stream_token::{Pass, PassError};
 use crate::wire::twilio::media::{FromTwilio, Start};
@@ -148,7 +148,7 @@ async fn introduction(app: &App, socket: &mut CallerSocket) -> Result<(Pass, Sta
         return Err(Refused::UsedToken);
     }
     if !start.media_format.is_mulaw_8k_mono() {
-        app.give_up_on_streams(&pass.call).await;
+        app.give_up_on_streams(&pass.call, pass.attempt).await;
         // What waits here for this caller waits in vain.
         app.bridge.tell(&pass.call, Command::HandOver);
         return Err(Refused::Format);
@@ -216,11 +216,18 @@ async fn begin_here(app: &App, pass: &Pass, start: &Start) -> Result<(), Refused
 
 impl App {
     /// Another stream of this call would be no better: keeps why, and that its caller gets the fallback.
-    async fn give_up_on_streams(&self, call: &CallSid) {
-        let ending = Ending::StreamRefused(Refused::Format.reason().to_owned());
+    async fn give_up_on_streams(&self, call: &CallSid, attempt: u8) {
+        let end = StreamEnd {
+            attempt,
+            instance: self.instance.clone(),
+            ending: Ending::StreamRefused(Refused::Format.reason().to_owned()),
+            usage: Usage::default(),
+            cost: MicroDollars::default(),
+            at_ms: (self.clock)(),
+        };
         let keep = async {
             self.ledger.intend(call, Some(&Intention::FallBack)).await?;
-            self.ledger.end_stream(call, &ending, &Usage::default(), (self.clock)()).await
+            self.ledger.end_stream(call, &end).await
         };
         match tokio::time::timeout(LEDGER_PATIENCE, keep).await {
             Ok(Ok(())) => {}

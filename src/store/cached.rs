@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use moka::sync::Cache;
 
 use self::last_known::LastKnown;
-use super::{Directory, StoreError};
+use super::{Directory, Listing, StoreError};
 use crate::domain::{Business, BusinessId, BusinessImport, PhoneNumber, Plan, PlanId};
 
 /// With the second a lookup may take, a change is seen within five: soon enough for whoever made it and now calls to
@@ -155,14 +155,18 @@ impl Directory for CachedDirectory {
         }
     }
 
-    /// Asks the directory behind: part of a list would be a lie.
-    async fn businesses(&self) -> Result<Vec<Business>, StoreError> {
-        in_time(LIST_PATIENCE, "list the businesses", self.inner.businesses()).await
+    /// Asks the directory behind: an old list would be a lie.
+    async fn businesses(
+        &self,
+        after: Option<&BusinessId>,
+        most: u32,
+    ) -> Result<Listing<Business, BusinessId>, StoreError> {
+        in_time(LIST_PATIENCE, "list the businesses", self.inner.businesses(after, most)).await
     }
 
-    /// Asks the directory behind: part of a list would be a lie.
-    async fn plans(&self) -> Result<Vec<Plan>, StoreError> {
-        in_time(LIST_PATIENCE, "list the plans", self.inner.plans()).await
+    /// Asks the directory behind: an old list would be a lie.
+    async fn plans(&self, after: Option<&PlanId>, most: u32) -> Result<Listing<Plan, PlanId>, StoreError> {
+        in_time(LIST_PATIENCE, "list the plans", self.inner.plans(after, most)).await
     }
 
     /// Waits for the directory behind as long as that takes: whoever imports must know what became of it. Afterwards
@@ -173,6 +177,21 @@ impl Directory for CachedDirectory {
         self.lines.invalidate_all();
         self.plans.invalidate_all();
         imported
+    }
+
+    /// Waits for the directory behind, as an import does.
+    async fn remove_business(&self, id: &BusinessId) -> Result<bool, StoreError> {
+        let removed = self.inner.remove_business(id).await;
+        self.businesses.invalidate(id);
+        self.lines.invalidate_all();
+        removed
+    }
+
+    /// Waits for the directory behind, as an import does.
+    async fn remove_plan(&self, id: &PlanId) -> Result<bool, StoreError> {
+        let removed = self.inner.remove_plan(id).await;
+        self.plans.invalidate(id);
+        removed
     }
 }
 
@@ -276,14 +295,32 @@ mod tests {
             self.inner.plan(id).await
         }
 
-        async fn businesses(&self) -> Result<Vec<Business>, StoreError> {
+        async fn businesses(
+            &self,
+            after: Option<&BusinessId>,
+            most: u32,
+        ) -> Result<Listing<Business, BusinessId>, StoreError> {
             self.in_its_mood().await?;
-            self.inner.businesses().await
+            self.inner.businesses(after, most).await
         }
 
-        async fn plans(&self) -> Result<Vec<Plan>, StoreError> {
+        async fn plans(
+            &self,
+            after: Option<&PlanId>,
+            most: u32,
+        ) -> Result<Listing<Plan, PlanId>, StoreError> {
             self.in_its_mood().await?;
-            self.inner.plans().await
+            self.inner.plans(after, most).await
+        }
+
+        async fn remove_business(&self, id: &BusinessId) -> Result<bool, StoreError> {
+            self.in_its_mood().await?;
+            self.inner.remove_business(id).await
+        }
+
+        async fn remove_plan(&self, id: &PlanId) -> Result<bool, StoreError> {
+            self.in_its_mood().await?;
+            self.inner.remove_plan(id).await
         }
 
         async fn import(&self, import: &BusinessImport) -> Result<(), StoreError> {

@@ -15,8 +15,9 @@ use uuid::Uuid;
 
 use super::{Directory, Ledger};
 use crate::domain::{
-    AccountSid, Business, BusinessId, BusinessImport, CallRecord, CallSid, Destination, DestinationId,
-    Fallback, InstanceId, PhoneNumber, Pii, Plan, PlanId, Tool, TurnDetection, Usage, Voice,
+    AccountSid, AtLimit, Business, BusinessId, BusinessImport, CallRecord, CallSid, Destination,
+    DestinationId, Fallback, InstanceId, MicroDollars, PhoneNumber, Pii, Plan, PlanId, Tool, TurnDetection,
+    Usage, Voice, Webhook, WebhookSecret,
 };
 
 /// How many ask at once in a race: as many as one call could ever meet, and then some.
@@ -39,6 +40,7 @@ pub fn one_business() -> BusinessImport {
         minutes_per_call: 30,
         model: Some("gpt-realtime".to_owned()),
         recording: true,
+        at_limit: AtLimit::Answer,
     };
     let business = Business {
         id: BusinessId::parse(&format!("business-{name}")).expect("legal"),
@@ -65,6 +67,10 @@ pub fn one_business() -> BusinessImport {
         tools: vec![Tool::EndCall, Tool::TransferCall, Tool::TakeMessage],
         recording: true,
         recording_announcement: Some("We record.".to_owned()),
+        webhook: Some(Webhook {
+            url: "https://luna.example/hooks/frontdesk".to_owned(),
+            secret: WebhookSecret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        }),
     };
     BusinessImport { plans: vec![plan], businesses: vec![business] }
 }
@@ -86,6 +92,9 @@ pub fn one_call() -> CallRecord {
         attempts: 0,
         instance: instance("webhook"),
         usage: Usage::default(),
+        cost: MicroDollars::default(),
+        recordings: Vec::new(),
+        tells: false,
     }
 }
 

@@ -1,6 +1,7 @@
-//! What we keep: [`Directory`] (who answers) and [`Ledger`] (what happened).
+//! What we keep: [`Directory`] (who answers), [`Ledger`] (what happened), [`Slots`] (who may be in a call) and [`Outbox`]
+//! (what businesses are still to be told).
 //!
-//! Neither trait knows a clock or a deadline: whoever asks decides how long to wait, and may drop a question at any
+//! None of them knows a clock or a deadline: whoever asks decides how long to wait, and may drop a question at any
 //! time. What is written is written whole or not at all.
 
 mod cached;
@@ -9,14 +10,15 @@ mod document;
 mod sqlite;
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
 pub use self::cached::CachedDirectory;
 pub use self::sqlite::Sqlite;
 use crate::domain::{
-    Business, BusinessId, BusinessImport, CallRecord, CallSid, Ending, InstanceId, Intention, Message,
-    PhoneNumber, Plan, PlanId, Turn, Usage,
+    Business, BusinessId, BusinessImport, CallRecord, CallSid, InstanceId, Intention, Message, Month,
+    MonthUsage, Notice, NoticeId, PhoneNumber, Plan, PlanId, Recording, StreamEnd, Turn,
 };
 
 /// Who answers: businesses, the lines they own, and the plans they have paid for.
@@ -31,22 +33,33 @@ pub trait Directory: Send + Sync + fmt::Debug {
     /// The plan of that id.
     async fn plan(&self, id: &PlanId) -> Result<Option<Plan>, StoreError>;
 
-    /// Every business, by id. One that does not read fails the list: an export must not lose it.
-    async fn businesses(&self) -> Result<Vec<Business>, StoreError>;
+    /// Businesses by id, from behind `after`, `most` of them at most. One that does not read takes no other with it.
+    async fn businesses(
+        &self,
+        after: Option<&BusinessId>,
+        most: u32,
+    ) -> Result<Listing<Business, BusinessId>, StoreError>;
 
-    /// Every plan, by id.
-    async fn plans(&self) -> Result<Vec<Plan>, StoreError>;
+    /// Plans by id, from behind `after`, `most` of them at most.
+    async fn plans(&self, after: Option<&PlanId>, most: u32) -> Result<Listing<Plan, PlanId>, StoreError>;
 
     /// Takes in all of it or nothing. What has the same id is replaced, lines included; of two with one id in the same
     /// import the later stays. A business's plan must be in the import or in the store ([`StoreError::UnknownPlan`]),
     /// and a line has one owner ([`StoreError::LineTaken`]).
     async fn import(&self, import: &BusinessImport) -> Result<(), StoreError>;
+
+    /// Takes a business and its lines away; false when there is none. Its calls stay.
+    async fn remove_business(&self, id: &BusinessId) -> Result<bool, StoreError>;
+
+    /// Takes a plan away; false when there is none. A plan some business has stays ([`StoreError::PlanInUse`]).
+    async fn remove_plan(&self, id: &PlanId) -> Result<bool, StoreError>;
 }
 
-/// What happened: calls, their streams and turns, and the messages people left.
+/// What happened: calls, their streams and turns, the messages people left, and what it adds up to.
 ///
 /// What is told of a call before it is opened is kept, and shows when it is: the instance that answered the webhook
-/// and the one that carries the stream need not wait for each other.
+/// and the one that carries the stream need not wait for each other. Everything can be told again, in any order, and
+/// counts once.
 #[async_trait]
 pub trait Ledger: Send + Sync + fmt::Debug {
     /// Writes a call down when its webhook is answered. True when it is new; Twilio may ask twice, and the first stays.
@@ -54,6 +67,14 @@ pub trait Ledger: Send + Sync + fmt::Debug {
 
     /// A call that was opened.
     async fn call(&self, call: &CallSid) -> Result<Option<CallRecord>, StoreError>;
+
+    /// The calls of a business that were opened, the latest first, from behind `after`.
+    async fn calls(
+        &self,
+        business: &BusinessId,
+        after: Option<&CallKey>,
+        most: u32,
+    ) -> Result<Listing<CallRecord, CallKey>, StoreError>;
 
     /// True for exactly one asker: the one that may carry this stream of the call. Asking again, even by the same
     /// instance, is refused; so an answer that got lost costs the attempt. Raises the record's attempts and names the
@@ -65,7 +86,7 @@ pub trait Ledger: Send + Sync + fmt::Debug {
         instance: &InstanceId,
     ) -> Result<bool, StoreError>;
 
-    /// The caller's stream is there, at a time in milliseconds since 1970. The first such time stays.
+    /// The caller's stream is there, at a time in milliseconds since 1970. The earliest such time stays.
     async fn answered(&self, call: &CallSid, at_ms: i64) -> Result<(), StoreError>;
 
     /// Keeps a turn, in the place of one with the same attempt and number.
@@ -77,30 +98,241 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// Keeps what is meant to happen when the stream closes, or that nothing is.
     async fn intend(&self, call: &CallSid, intention: Option<&Intention>) -> Result<(), StoreError>;
 
-    /// Keeps a message. One of the same call and tool call is kept once, as it came first.
-    async fn take_message(&self, message: &Message) -> Result<(), StoreError>;
+    /// Keeps a message, and with it what the business is to be told. One of the same call and tool call is kept once,
+    /// as it came first.
+    async fn take_message(&self, message: &Message, notice: Option<&Notice>) -> Result<(), StoreError>;
 
     /// The newest [`MESSAGES_LISTED`] messages of a business, oldest first.
     async fn messages(&self, business: &BusinessId) -> Result<Vec<Message>, StoreError>;
 
-    /// One stream is over, at a time in milliseconds since 1970. Adds what it used; a call is over too when the ending
-    /// is no accident. An accident that is told late does not replace the call's real ending.
+    /// The message one tool call took.
+    async fn message(&self, call: &CallSid, tool_call: &str) -> Result<Option<Message>, StoreError>;
+
+    /// Keeps that a stream was recorded, in the place of what was kept for the same attempt.
+    async fn keep_recording(&self, call: &CallSid, recording: &Recording) -> Result<(), StoreError>;
+
+    /// One stream is over. The first word about an attempt stays; a word of an instance about a stream that another
+    /// one has claimed is dropped. The call is over too when the ending is no accident, and then a late accident does
+    /// not replace its ending.
+    async fn end_stream(&self, call: &CallSid, end: &StreamEnd) -> Result<(), StoreError>;
+
+    /// The model's part of the call is over, at a time in milliseconds since 1970. Of the times that are told for sure,
+    /// here and by [`Ledger::end_stream`], the earliest stays; a presumed one holds only until there is one of those.
+    async fn end_call(&self, call: &CallSid, at_ms: i64, sure: Certainty) -> Result<(), StoreError>;
+
+    /// What a business used in a month: of every call that is over its time, and of every stream that is over its use.
+    /// It never counts anything twice, and follows when a presumed end is corrected.
     ///
-    /// Usage is added every time: do not ask again unless the answer was an error.
-    async fn end_stream(
+    /// When a call that [`CallRecord::tells`] is over, a notice about it is kept in the same breath.
+    async fn month(&self, business: &BusinessId, month: Month) -> Result<MonthUsage, StoreError>;
+
+    /// The months in which a business used anything, the latest first.
+    async fn months(&self, business: &BusinessId) -> Result<Vec<MonthUsage>, StoreError>;
+}
+
+/// Who may be in a call: leases a live call holds and renews, as many at once as its business's plan allows.
+#[async_trait]
+pub trait Slots: Send + Sync + fmt::Debug {
+    /// Seats a call, or renews its seat; a call that has one keeps it, on whichever instance it goes on. Of many that
+    /// ask at once, exactly as many as there is room for are seated.
+    async fn take(&self, wish: &SlotWish<'_>) -> Result<Seating, StoreError>;
+
+    /// Renews the leases of calls an instance carries. A call whose lease it no longer holds is left alone.
+    async fn renew(
         &self,
-        call: &CallSid,
-        ending: &Ending,
-        usage: &Usage,
-        at_ms: i64,
+        instance: &InstanceId,
+        calls: &[(BusinessId, CallSid)],
+        until_ms: i64,
     ) -> Result<(), StoreError>;
 
-    /// Twilio says the call is over, at a time in milliseconds since 1970. The first such time stays.
-    async fn end_call(&self, call: &CallSid, at_ms: i64) -> Result<(), StoreError>;
+    /// Gives a call's slot back, if this instance holds it.
+    async fn free(
+        &self,
+        business: &BusinessId,
+        call: &CallSid,
+        instance: &InstanceId,
+    ) -> Result<(), StoreError>;
+
+    /// How many calls of a business are seated at a time in milliseconds since 1970.
+    async fn taken(&self, business: &BusinessId, now_ms: i64) -> Result<u32, StoreError>;
+
+    /// Calls whose lease ended before a time in milliseconds since 1970 and that nobody gave back: their instance died,
+    /// and nobody went on with them. They are listed until [`Slots::bury`] is told.
+    async fn lapsed(&self, before_ms: i64, most: u32) -> Result<Vec<Lapsed>, StoreError>;
+
+    /// Forgets a lapsed lease, unless it was renewed meanwhile.
+    async fn bury(&self, lapsed: &Lapsed) -> Result<(), StoreError>;
+}
+
+/// What businesses are still to be told.
+#[async_trait]
+pub trait Outbox: Send + Sync + fmt::Debug {
+    /// Keeps a notice; one with the same id is kept once, also when it was delivered in the last day.
+    async fn post(&self, notice: &Notice) -> Result<(), StoreError>;
+
+    /// Notices that are due at `now_ms`, the longest due first. Each is given to one asker, counted as tried, and due
+    /// again at `again_ms` unless [`Outbox::settle`] says otherwise: so what a dying process took is tried again.
+    async fn take_due(&self, now_ms: i64, again_ms: i64, most: u32) -> Result<Vec<Notice>, StoreError>;
+
+    /// What became of a try.
+    async fn settle(&self, id: &NoticeId, outcome: &Delivery) -> Result<(), StoreError>;
+
+    /// The notices of a business that wait or were given up, the latest first: [`NOTICES_LISTED`] at most.
+    async fn notices(&self, business: &BusinessId) -> Result<Vec<Notice>, StoreError>;
+
+    /// Makes a notice due, one that was given up too; false when there is none of this id and business.
+    async fn retry(&self, business: &BusinessId, id: &NoticeId, now_ms: i64) -> Result<bool, StoreError>;
+
+    /// Forgets what was delivered or given up before a time in milliseconds since 1970.
+    async fn forget(&self, before_ms: i64) -> Result<(), StoreError>;
+}
+
+/// A store as the server holds it: one place behind all four traits.
+#[derive(Debug, Clone)]
+pub enum Store {
+    /// A file.
+    Sqlite(Sqlite),
+}
+
+impl Store {
+    /// Opens the store a URL names.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        Ok(Self::Sqlite(Sqlite::open(url).await?))
+    }
+
+    /// Who answers.
+    pub fn directory(&self) -> Arc<dyn Directory> {
+        match self {
+            Self::Sqlite(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// What happened.
+    pub fn ledger(&self) -> Arc<dyn Ledger> {
+        match self {
+            Self::Sqlite(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// Who may be in a call.
+    pub fn slots(&self) -> Arc<dyn Slots> {
+        match self {
+            Self::Sqlite(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// What businesses are still to be told.
+    pub fn outbox(&self) -> Arc<dyn Outbox> {
+        match self {
+            Self::Sqlite(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// Closes it when every question under way is answered.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite(store) => store.close().await,
+        }
+    }
+}
+
+/// Part of a list.
+#[derive(Debug)]
+pub struct Listing<T, K> {
+    /// What reads, in order.
+    pub items: Vec<T>,
+    /// What does not.
+    pub unreadable: Vec<StoreError>,
+    /// Behind which the next part begins; none when this was the last.
+    pub next: Option<K>,
+}
+
+/// A call's place among those of its business: the latest first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CallKey {
+    /// When it started, in milliseconds since 1970.
+    pub started_ms: i64,
+    /// Which it is.
+    pub call: CallSid,
+}
+
+/// How sure the teller of a call's end is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Certainty {
+    /// Told by whoever was there.
+    Told,
+    /// Presumed, because nobody has been heard of since.
+    Presumed,
+}
+
+/// A call wants a slot.
+#[derive(Debug, Clone, Copy)]
+pub struct SlotWish<'a> {
+    /// Of which business.
+    pub business: &'a BusinessId,
+    /// For which call.
+    pub call: &'a CallSid,
+    /// Who carries it.
+    pub instance: &'a InstanceId,
+    /// How many the plan allows.
+    pub most: u32,
+    /// What time it is, in milliseconds since 1970.
+    pub now_ms: i64,
+    /// When the lease ends unless it is renewed, in milliseconds since 1970.
+    pub until_ms: i64,
+}
+
+/// What became of the wish for a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seating {
+    /// The call has one.
+    Seated,
+    /// All are taken.
+    Full,
+}
+
+/// A lease nobody renewed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lapsed {
+    /// Whose call it was.
+    pub business: BusinessId,
+    /// Which.
+    pub call: CallSid,
+    /// When the lease ended, in milliseconds since 1970.
+    pub until_ms: i64,
+}
+
+/// What became of a try to tell a business something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// It was told, or there is nobody to tell any more; at a time in milliseconds since 1970.
+    Done(i64),
+    /// Not now: the next try is at a time in milliseconds since 1970.
+    Later(i64, String),
+    /// It was tried for long enough. It stays visible; since a time in milliseconds since 1970.
+    GivenUp(i64, String),
+}
+
+/// Something in the directory is not what it was: told by a store that watches itself.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// A business, as it is now.
+    Business(Box<Business>),
+    /// A business is gone, or does not read any more: what was heard of it a moment ago is not fresh.
+    BusinessGone(BusinessId),
+    /// A plan, as it is now.
+    Plan(Plan),
+    /// A plan is gone, or does not read any more.
+    PlanGone(PlanId),
+    /// A line has another owner, or none.
+    Line(PhoneNumber),
 }
 
 /// More messages than anybody reads in one go, few enough to hold in memory (about a MB).
 pub const MESSAGES_LISTED: u32 = 1_000;
+
+/// The same for notices.
+pub const NOTICES_LISTED: u32 = 1_000;
 
 /// Why the store could not do what it was asked. Nothing personal is in it.
 #[derive(Debug, thiserror::Error)]
@@ -179,6 +411,14 @@ pub enum StoreError {
         /// Which.
         plan: PlanId,
     },
+    /// A plan somebody has cannot be taken away.
+    #[error("the plan {plan} is still the plan of {business}: give it another plan first")]
+    PlanInUse {
+        /// Which.
+        plan: PlanId,
+        /// One of those who have it.
+        business: BusinessId,
+    },
 }
 
 /// What somebody else said when they failed.
@@ -194,7 +434,8 @@ impl StoreError {
             | Self::Failed { .. }
             | Self::Unreadable { .. }
             | Self::LineTaken { .. }
-            | Self::UnknownPlan { .. } => false,
+            | Self::UnknownPlan { .. }
+            | Self::PlanInUse { .. } => false,
         }
     }
 }

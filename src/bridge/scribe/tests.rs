@@ -1,7 +1,7 @@
 //! The ledger's writer, with a store that works, stumbles, hangs and fails.
 
 use super::super::clock::Clock;
-use super::super::testing::{Mood, TestLedger, call_sid, record};
+use super::super::testing::{Mood, TestLedger, call_sid, record, stream_end};
 use super::*;
 use crate::domain::{Pii, Speaker};
 
@@ -19,7 +19,7 @@ fn turn(number: u32) -> Box<Turn> {
 }
 
 fn last() -> Entry {
-    Entry::Ended(Box::new(Ending::HungUp), Usage::default(), 1)
+    Entry::Ended(Box::new(stream_end(crate::domain::Ending::HungUp)))
 }
 
 fn begun(mood: Mood) -> (Scribe, Arc<TestLedger>, mpsc::Receiver<(EffectId, Outcome)>) {

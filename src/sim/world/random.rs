@@ -270,6 +270,7 @@ fn what_was_meant_was_done(report: &Report, ending: &Ending) {
             assert_eq!(intended.flatten(), None, "what was meant was not done");
             return;
         }
+        Ending::PlanLimit => panic!("a call that has a machine was not refused one"),
         Ending::CallerHungUp | Ending::NeverConnected | Ending::StreamLost | Ending::StreamRefused(_) => {
             return;
         }

@@ -4,10 +4,10 @@ use futures_util::future::join_all;
 
 use super::{RACERS, fresh, instance, one_call};
 use crate::domain::{
-    BusinessId, CallRecord, CallSid, DestinationId, Ending, Intention, Message, ModalityTokens, Pii, Speaker,
-    Turn, Usage,
+    BusinessId, CallRecord, CallSid, DestinationId, Ending, Intention, Message, MicroDollars, ModalityTokens,
+    Pii, Speaker, StreamEnd, Turn, Usage,
 };
-use crate::store::Ledger;
+use crate::store::{Certainty, Ledger};
 
 /// All that is asked of a ledger.
 pub async fn all(store: &dyn Ledger) {
@@ -53,7 +53,7 @@ pub async fn a_call_that_was_never_opened_is_none(store: &dyn Ledger) {
     let stranger = one_call().call;
     assert_eq!(store.call(&stranger).await.expect("answers"), None);
     assert_eq!(store.turns(&stranger).await.expect("answers"), []);
-    store.end_call(&stranger, 1).await.expect("Twilio tells of calls we never took");
+    store.end_call(&stranger, 1, Certainty::Told).await.expect("Twilio tells of calls we never took");
     assert_eq!(store.call(&stranger).await.expect("answers"), None);
 }
 
@@ -104,7 +104,7 @@ pub async fn the_first_answer_and_the_first_end_stay(store: &dyn Ledger) {
     store.open_call(&call).await.expect("opens");
     for at_ms in [10, 20] {
         store.answered(&call.call, at_ms).await.expect("keeps");
-        store.end_call(&call.call, at_ms + 5).await.expect("keeps");
+        store.end_call(&call.call, at_ms + 5, Certainty::Told).await.expect("keeps");
     }
     let ended = CallRecord { answered_ms: Some(10), ended_ms: Some(15), ..call };
     assert_eq!(record(store, &ended.call).await, ended);
@@ -154,7 +154,7 @@ pub async fn a_message_is_kept_once_and_only_for_its_business(store: &dyn Ledger
     let (late, early) = (message(&business, "call_2", 20), message(&business, "call_1", 10));
     let foreign = message(&other, "call_3", 15);
     for message in [&late, &early, &foreign, &late] {
-        store.take_message(message).await.expect("keeps");
+        store.take_message(message, None).await.expect("keeps");
     }
     assert_eq!(store.messages(&business).await.expect("answers"), [early, late]);
     assert_eq!(store.messages(&other).await.expect("answers"), [foreign]);
@@ -165,10 +165,10 @@ pub async fn a_message_is_kept_once_and_only_for_its_business(store: &dyn Ledger
 pub async fn usage_is_added_and_an_accident_ends_no_call(store: &dyn Ledger) {
     let call = one_call();
     store.open_call(&call).await.expect("opens");
-    store.end_stream(&call.call, &Ending::ModelLost, &usage(3), 50).await.expect("keeps");
+    store.end_stream(&call.call, &end(1, Ending::ModelLost, usage(3), 50)).await.expect("keeps");
     let lost = record(store, &call.call).await;
     assert_eq!((lost.ending, lost.ended_ms, lost.usage), (Some(Ending::ModelLost), None, usage(3)));
-    store.end_stream(&call.call, &Ending::CallerHungUp, &usage(4), 90).await.expect("keeps");
+    store.end_stream(&call.call, &end(2, Ending::CallerHungUp, usage(4), 90)).await.expect("keeps");
     let over = record(store, &call.call).await;
     assert_eq!((over.ending, over.ended_ms, over.usage), (Some(Ending::CallerHungUp), Some(90), usage(7)));
 }
@@ -179,9 +179,9 @@ pub async fn an_accident_told_late_does_not_replace_the_ending(store: &dyn Ledge
     store.open_call(&call).await.expect("opens");
     let desk = DestinationId::parse("front-office").expect("legal");
     let transferred = Ending::Transferred(desk);
-    store.end_stream(&call.call, &transferred, &usage(1), 90).await.expect("keeps");
-    store.end_stream(&call.call, &Ending::HandedOver, &usage(1), 95).await.expect("keeps");
-    store.end_call(&call.call, 99).await.expect("keeps");
+    store.end_stream(&call.call, &end(2, transferred.clone(), usage(1), 90)).await.expect("keeps");
+    store.end_stream(&call.call, &end(1, Ending::HandedOver, usage(1), 95)).await.expect("keeps");
+    store.end_call(&call.call, 99, Certainty::Told).await.expect("keeps");
     let over = record(store, &call.call).await;
     assert_eq!((over.ending, over.ended_ms, over.usage), (Some(transferred), Some(90), usage(2)));
 }
@@ -191,8 +191,8 @@ pub async fn what_is_told_before_a_call_is_opened_shows_afterwards(store: &dyn L
     let call = one_call();
     store.answered(&call.call, 10).await.expect("keeps");
     store.intend(&call.call, Some(&Intention::HangUp)).await.expect("keeps");
-    store.end_stream(&call.call, &Ending::HungUp, &usage(2), 30).await.expect("keeps");
-    store.end_call(&call.call, 35).await.expect("keeps");
+    store.end_stream(&call.call, &end(1, Ending::HungUp, usage(2), 30)).await.expect("keeps");
+    store.end_call(&call.call, 35, Certainty::Told).await.expect("keeps");
     assert!(store.open_call(&call).await.expect("opens"));
     let whole = CallRecord {
         answered_ms: Some(10),
@@ -209,12 +209,18 @@ pub async fn what_is_told_before_a_call_is_opened_shows_afterwards(store: &dyn L
 pub async fn streams_that_end_at_once_are_all_counted(store: &dyn Ledger) {
     let call = one_call();
     store.open_call(&call).await.expect("opens");
-    let used = usage(1);
-    let told = (0..RACERS).map(|_| store.end_stream(&call.call, &Ending::StreamLost, &used, 1));
-    for outcome in join_all(told).await {
+    let ends: Vec<_> = (1..=u8::try_from(RACERS).expect("small"))
+        .map(|attempt| end(attempt, Ending::StreamLost, usage(1), 1))
+        .collect();
+    for outcome in join_all(ends.iter().map(|end| store.end_stream(&call.call, end))).await {
         outcome.expect("keeps");
     }
     assert_eq!(record(store, &call.call).await.usage, usage(u64::try_from(RACERS).expect("small")));
+}
+
+fn end(attempt: u8, ending: Ending, usage: Usage, at_ms: i64) -> StreamEnd {
+    let cost = MicroDollars::new(i64::from(attempt));
+    StreamEnd { attempt, instance: instance("carrier"), ending, usage, cost, at_ms }
 }
 
 async fn record(store: &dyn Ledger, call: &CallSid) -> CallRecord {

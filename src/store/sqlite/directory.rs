@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use serde::de::DeserializeOwned;
 use sqlx::{Sqlite as Database, Transaction};
 
 use super::{Sqlite, failed};
-use crate::domain::{Business, BusinessId, BusinessImport, PhoneNumber, Plan, PlanId};
+use crate::domain::{Business, BusinessId, BusinessImport, IdError, PhoneNumber, Plan, PlanId};
 use crate::store::document;
-use crate::store::{Directory, StoreError};
+use crate::store::{Directory, Listing, StoreError};
 
 #[async_trait]
 impl Directory for Sqlite {
@@ -41,20 +42,30 @@ impl Directory for Sqlite {
         found.map(|text| document::read(&text, || plan_path(id.as_str()))).transpose()
     }
 
-    async fn businesses(&self) -> Result<Vec<Business>, StoreError> {
-        let rows: Vec<(String, String)> = sqlx::query_as("select id, document from businesses order by id")
+    async fn businesses(
+        &self,
+        after: Option<&BusinessId>,
+        most: u32,
+    ) -> Result<Listing<Business, BusinessId>, StoreError> {
+        const DOING: &str = "list the businesses";
+        let rows = sqlx::query_as("select id, document from businesses where id > ? order by id limit ?")
+            .bind(after.map_or("", BusinessId::as_str))
+            .bind(i64::from(most))
             .fetch_all(&self.readers)
             .await
-            .map_err(failed("list the businesses"))?;
-        rows.iter().map(|(id, text)| document::read(text, || business_path(id))).collect()
+            .map_err(failed(DOING))?;
+        listing(&rows, most, business_path, |id| BusinessId::parse(id).map_err(bad_id(DOING)))
     }
 
-    async fn plans(&self) -> Result<Vec<Plan>, StoreError> {
-        let rows: Vec<(String, String)> = sqlx::query_as("select id, document from plans order by id")
+    async fn plans(&self, after: Option<&PlanId>, most: u32) -> Result<Listing<Plan, PlanId>, StoreError> {
+        const DOING: &str = "list the plans";
+        let rows = sqlx::query_as("select id, document from plans where id > ? order by id limit ?")
+            .bind(after.map_or("", PlanId::as_str))
+            .bind(i64::from(most))
             .fetch_all(&self.readers)
             .await
-            .map_err(failed("list the plans"))?;
-        rows.iter().map(|(id, text)| document::read(text, || plan_path(id))).collect()
+            .map_err(failed(DOING))?;
+        listing(&rows, most, plan_path, |id| PlanId::parse(id).map_err(bad_id(DOING)))
     }
 
     async fn import(&self, import: &BusinessImport) -> Result<(), StoreError> {
@@ -74,6 +85,61 @@ impl Directory for Sqlite {
         }
         change.commit().await.map_err(failed(IMPORT))
     }
+
+    async fn remove_business(&self, id: &BusinessId) -> Result<bool, StoreError> {
+        let removed = sqlx::query("delete from businesses where id = ?")
+            .bind(id.as_str())
+            .execute(&self.writer)
+            .await
+            .map_err(failed("take a business away"))?;
+        Ok(removed.rows_affected() > 0)
+    }
+
+    async fn remove_plan(&self, id: &PlanId) -> Result<bool, StoreError> {
+        const DOING: &str = "take a plan away";
+        let mut change = self.change(DOING).await?;
+        let owner: Option<String> =
+            sqlx::query_scalar("select id from businesses where plan = ? order by id limit 1")
+                .bind(id.as_str())
+                .fetch_optional(&mut *change)
+                .await
+                .map_err(failed(DOING))?;
+        if let Some(owner) = owner {
+            let business = BusinessId::parse(&owner).map_err(bad_id(DOING))?;
+            return Err(StoreError::PlanInUse { plan: id.clone(), business });
+        }
+        let removed = sqlx::query("delete from plans where id = ?")
+            .bind(id.as_str())
+            .execute(&mut *change)
+            .await
+            .map_err(failed(DOING))?;
+        change.commit().await.map_err(failed(DOING))?;
+        Ok(removed.rows_affected() > 0)
+    }
+}
+
+/// Rows of id and document as a listing.
+fn listing<T: DeserializeOwned, K>(
+    rows: &[(String, String)],
+    most: u32,
+    path: impl Fn(&str) -> String,
+    key: impl Fn(&str) -> Result<K, StoreError>,
+) -> Result<Listing<T, K>, StoreError> {
+    let mut listing = Listing { items: Vec::new(), unreadable: Vec::new(), next: None };
+    for (id, text) in rows {
+        match document::read(text, || path(id)) {
+            Ok(item) => listing.items.push(item),
+            Err(error) => listing.unreadable.push(error),
+        }
+    }
+    if rows.len() >= usize::try_from(most).unwrap_or(usize::MAX) {
+        listing.next = rows.last().map(|(id, _)| key(id)).transpose()?;
+    }
+    Ok(listing)
+}
+
+fn bad_id(doing: &'static str) -> impl Fn(IdError) -> StoreError {
+    move |source| StoreError::Failed { doing, source: source.into() }
 }
 
 const IMPORT: &str = "import businesses and plans";
@@ -139,8 +205,7 @@ async fn put_line(
     if owner == business.id.as_str() {
         return Ok(());
     }
-    let owner = BusinessId::parse(&owner)
-        .map_err(|source| StoreError::Failed { doing: IMPORT, source: source.into() })?;
+    let owner = BusinessId::parse(&owner).map_err(bad_id(IMPORT))?;
     Err(StoreError::LineTaken { line: line.clone(), owner, claimant: business.id.clone() })
 }
 
