@@ -50,7 +50,11 @@ impl Server {
         let registry = Registry::new();
         let tls = tls_with_public_roots()?;
         let store = Store::open(&config.storage.database_url).await?;
-        let directory = CachedDirectory::new(store.directory(), last_known(&config.storage));
+        let directory = CachedDirectory::new(
+            store.directory(),
+            last_known(&config.storage),
+            Arc::new(telemetry::wall_clock),
+        );
         let public_url = config.public.url.clone();
         let twilio = twilio_rest(&config.twilio, &tls)?;
         let bridge = Bridge::new(BridgeSettings {
