@@ -46,8 +46,8 @@ const UNKNOWN_PATIENCE: Duration = Duration::from_millis(950);
 /// the caller's time. Only one lookup a minute waits at all.
 const WRITE_PATIENCE: Duration = Duration::from_millis(250);
 
-/// Nobody waits for what is written when a change was told.
-const UNHURRIED_WRITE: Duration = Duration::from_secs(10);
+/// No caller waits for what is written when a change was told; but the next change does.
+const UNHURRIED_WRITE: Duration = Duration::from_secs(2);
 
 /// A list is for people, and for large directories over a network; whoever waits longer asks again.
 const LIST_PATIENCE: Duration = Duration::from_secs(10);

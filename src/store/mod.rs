@@ -14,6 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::mpsc;
 
 pub use self::cached::{CachedDirectory, Clock};
 pub use self::sqlite::Sqlite;
@@ -237,6 +238,15 @@ impl Store {
     pub fn outbox(&self) -> Arc<dyn Outbox> {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// Tells of everything in the directory, and then of every change, until nobody listens any more. A store that does
+    /// not watch itself says nothing.
+    pub async fn watch(&self, words: mpsc::Sender<Watch>) {
+        match self {
+            // Whoever changes the file may be another process.
+            Self::Sqlite(_) => drop(words),
         }
     }
 

@@ -160,7 +160,7 @@ impl Known {
             // Gone may be only that it does not read any more; then the last good one is what there is.
             Watch::Changed(Change::BusinessGone(id)) => self.doubt(&self.businesses, &id),
             Watch::Changed(Change::PlanGone(id)) => self.doubt(&self.plans, &id),
-            Watch::Changed(Change::Line(line)) => self.forget(&self.lines, &line),
+            Watch::Changed(Change::Line(line)) => self.doubt_line(&line),
         }
     }
 
@@ -204,8 +204,7 @@ impl Known {
             Entry::Plan(plan) => self.plans.put(plan.id.clone(), plan),
             Entry::Business(business) => self.businesses.put(business.id.clone(), business),
             Entry::Line(line, business) => {
-                let owner = self.businesses.get(&business);
-                let listed = owner.is_some_and(|owner| owner.what.lines.contains(&line));
+                let listed = self.is_listed(&line, &business);
                 self.lines.put(line, Lead { business, listed });
             }
         }
@@ -256,6 +255,18 @@ impl Known {
         shelf.change(key, |heard| heard.map_or(Op::Nop, |heard| Op::Put(Heard { asked: None, ..heard })));
     }
 
+    /// A line its business still lists most likely leads there still, as after an import; any other leads nowhere.
+    fn doubt_line(&self, line: &PhoneNumber) {
+        self.being_told();
+        let changed = self.lines.change(line, |heard| match heard {
+            Some(heard) if self.is_listed(line, &heard.what.business) => {
+                Op::Put(Heard { asked: None, ..heard })
+            }
+            _ => Op::Remove,
+        });
+        self.note(changed);
+    }
+
     fn forget<K: shelf::Key, V: shelf::Value>(&self, shelf: &Shelf<K, V>, key: &K) {
         self.being_told();
         let changed = shelf.change(key, |_| Op::Remove);
@@ -278,8 +289,11 @@ impl Known {
     }
 
     fn is_anothers(&self, line: &PhoneNumber, lead: &Lead, id: &BusinessId) -> bool {
-        let owns = |owner: Heard<Arc<Business>>| !lead.listed || owner.what.lines.contains(line);
-        lead.business != *id && self.businesses.get(&lead.business).is_some_and(owns)
+        lead.business != *id && (!lead.listed || self.is_listed(line, &lead.business))
+    }
+
+    fn is_listed(&self, line: &PhoneNumber, id: &BusinessId) -> bool {
+        self.businesses.get(id).is_some_and(|business| business.what.lines.contains(line))
     }
 
     /// Something is told now, and is counted before it is written: so either an answer sees that it was told, or the

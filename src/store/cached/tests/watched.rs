@@ -121,12 +121,30 @@ async fn a_line_that_two_businesses_list_is_the_stores_to_say() {
     inner.now_holds(&import);
     assert_eq!(cached.business_by_line(&luna.line).await.unwrap().as_ref(), Some(&sol));
     assert_eq!(inner.asked(), 1);
-    tell(&cached, Watch::Changed(Change::Line(luna.line.clone())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_may_have_changed_hands_is_asked_for() {
+    let (mut import, luna) = luna();
+    let inner = Moody::with(&import);
+    let cached = in_sync(&inner, &luna);
+    let line = || Watch::Changed(Change::Line(luna.line.clone()));
+    // As after an import, when business and line are told of one after the other.
+    tell(&cached, line());
+    assert_eq!(cached.business_by_line(&luna.line).await.unwrap().as_ref(), Some(&luna.business));
+    assert_eq!(inner.asked(), 1);
+    tell(&cached, line());
     inner.is(Mood::Down);
-    assert!(
-        cached.business_by_line(&luna.line).await.is_err(),
-        "a line that changed hands is not last known"
-    );
+    let last_known = cached.business_by_line(&luna.line).await.unwrap();
+    assert_eq!(last_known.as_ref(), Some(&luna.business), "it lists the line still");
+
+    // A document of its own leads to somebody who does not list it; and then there is none.
+    import.businesses[0].lines.clear();
+    let unlisted = Arc::new(import.businesses[0].clone());
+    cached.house.known.learn_line(&luna.line, Some(&unlisted), &cached.house.known.asked());
+    assert!(cached.business_by_line(&luna.line).await.unwrap().is_some());
+    tell(&cached, line());
+    assert!(cached.business_by_line(&luna.line).await.is_err(), "nor is it last known");
 }
 
 #[tokio::test(start_paused = true)]
