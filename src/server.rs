@@ -7,6 +7,7 @@ use axum::Router;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::bridge::{Bridge, BridgeSettings, forget_old_logs};
@@ -27,6 +28,9 @@ use crate::wire::twilio::signature::Verifier;
 /// How many calls one process carries at once. A core carries about a thousand; two sockets a call stay far below the
 /// usual limit of 65,536 open files. Whoever needs more starts another instance.
 const MOST_CALLS: usize = 2_000;
+
+/// Changes of the directory on their way to its cache. More wait in the store's own stream.
+const WORDS_OF_CHANGE: usize = 64;
 
 /// Where a token of this machine is kept, in the data folder.
 const LOCAL_TOKEN: &str = "local-twilio-token";
@@ -50,7 +54,13 @@ impl Server {
         let registry = Registry::new();
         let tls = tls_with_public_roots()?;
         let store = Store::open(&config.storage.database_url).await?;
-        let directory = CachedDirectory::new(store.directory(), last_known(&config.storage));
+        let directory = CachedDirectory::new(
+            store.directory(),
+            last_known(&config.storage),
+            Arc::new(telemetry::wall_clock),
+        );
+        let directory = Arc::new(directory);
+        follow_changes(&tasks, &store, &directory);
         let public_url = config.public.url.clone();
         let twilio = twilio_rest(&config.twilio, &tls)?;
         let bridge = Bridge::new(BridgeSettings {
@@ -74,7 +84,7 @@ impl Server {
             let _ended = hard.run_until_cancelled(forget_old_logs(folder, days)).await;
         });
         let app = App {
-            directory: Arc::new(directory),
+            directory,
             ledger: store.ledger(),
             bridge,
             registry,
@@ -108,6 +118,16 @@ impl Server {
         self.store.close().await;
         left
     }
+}
+
+/// Has the directory hear what the store tells of changes, if it does.
+fn follow_changes(tasks: &Tasks, store: &Store, directory: &Arc<CachedDirectory>) {
+    let (words, heard) = mpsc::channel(WORDS_OF_CHANGE);
+    let (store, directory, hard) = (store.clone(), Arc::clone(directory), tasks.hard().clone());
+    tasks.spawn_background("changes", async move {
+        let both = async { tokio::join!(store.watch(words), directory.follow(heard)) };
+        let _ended = hard.run_until_cancelled(both).await;
+    });
 }
 
 fn new_instance() -> anyhow::Result<InstanceId> {
