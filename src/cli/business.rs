@@ -1,16 +1,13 @@
 //! `frontdesk business`: list, show, import and export who answers.
 
-mod checker;
-mod import_file;
-
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use self::import_file::Checked;
 use crate::domain::{Business, BusinessId, BusinessImport, PhoneNumber, Plan};
 use crate::store::Directory;
+use crate::store::import::{self as check, Checked};
 
 /// A larger file is no list of businesses.
 const IMPORT_BYTES: u64 = 64 * 1024 * 1024;
@@ -99,7 +96,7 @@ async fn show(id: &str, directory: &dyn Directory, out: &mut dyn Write) -> anyho
         return Ok(writeln!(out, "{}", serde_json::to_string_pretty(&business)?)?);
     }
     let businesses = all_businesses(directory).await?;
-    match checker::nearest(id, businesses.iter().map(|business| business.id.as_str())) {
+    match check::nearest(id, businesses.iter().map(|business| business.id.as_str())) {
         Some(near) => bail!("there is no business {id}; did you mean {near}?"),
         None => bail!("there is no business {id}; `frontdesk business list` shows those there are"),
     }
@@ -111,14 +108,14 @@ async fn import(
     directory: &dyn Directory,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let Checked { import, mistakes, warnings } = import_file::check(text, directory).await?;
+    let Checked { right, mistakes, warnings } = check::read_file(text).against(directory).await?;
     for warning in &warnings {
         writeln!(out, "warning: {warning}")?;
     }
-    if !mistakes.is_empty() {
+    let Some(import) = right else {
         let list: Vec<String> = mistakes.iter().map(|mistake| format!("\n  {mistake}")).collect();
         bail!("{file} has {}; nothing was imported{}", count(mistakes.len(), "mistake"), list.concat());
-    }
+    };
     directory.import(&import).await?;
     let (businesses, plans) = (count_businesses(import.businesses.len()), count(import.plans.len(), "plan"));
     writeln!(out, "imported {businesses} and {plans}")?;
