@@ -8,9 +8,7 @@ mod checker;
 mod shape;
 mod tree;
 
-use std::future::ready;
-
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::future::try_join_all;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -19,7 +17,7 @@ pub use self::checker::{Fault, Finding, Place, nearest};
 use self::shape::Names;
 use self::tree::Tree;
 use super::{Directory, StoreError};
-use crate::domain::{Business, BusinessId, BusinessImport, Plan, PlanId};
+use crate::domain::{Business, BusinessId, BusinessImport, PhoneNumber, Plan, PlanId};
 
 /// How many questions are put to the store at once: enough that one over a network does not make a file of thousands
 /// take minutes, few enough that callers who ask meanwhile are not kept waiting.
@@ -131,20 +129,20 @@ async fn check_plans(
     names: &Names,
     directory: &dyn Directory,
 ) -> Result<(), StoreError> {
-    let unknown = names.plans_wanted.iter().filter(|(_, plan)| !names.plans.contains_key(plan));
-    let asked = stream::iter(unknown)
-        .map(|(at, plan)| async move { Ok((at, plan, is_there(directory.plan(plan).await)?)) });
-    let missing: Vec<_> =
-        asked.buffered(ASKED_AT_ONCE).try_filter(|(_, _, there)| ready(!there)).try_collect().await?;
-    for (at, plan, _) in missing {
-        let near = nearest(plan.as_str(), names.plans.keys().take(PLANS_COMPARED).map(PlanId::as_str));
-        let problem = match near {
-            Some(near) => format!("there is no plan {plan}; did you mean {near}?"),
-            None => format!(
-                "the plan {plan} is neither here nor in the store; write it first, or bring it along in `plans`"
-            ),
-        };
-        checker.mistake(at.clone(), problem);
+    let brought = |plan: &PlanId| names.plans.contains_key(plan);
+    let wanted: Vec<_> = names.plans_wanted.iter().filter(|(_, plan)| !brought(plan)).collect();
+    for some in wanted.chunks(ASKED_AT_ONCE) {
+        let there = try_join_all(some.iter().map(|(_, plan)| has_plan(directory, plan))).await?;
+        for ((at, plan), _) in some.iter().zip(there).filter(|(_, there)| !there) {
+            let near = nearest(plan.as_str(), names.plans.keys().take(PLANS_COMPARED).map(PlanId::as_str));
+            let problem = match near {
+                Some(near) => format!("there is no plan {plan}; did you mean {near}?"),
+                None => format!(
+                    "the plan {plan} is neither here nor in the store; write it first, or bring it along in `plans`"
+                ),
+            };
+            checker.mistake(at.clone(), problem);
+        }
     }
     Ok(())
 }
@@ -154,32 +152,36 @@ async fn check_lines(
     names: &Names,
     directory: &dyn Directory,
 ) -> Result<(), StoreError> {
-    let asked = stream::iter(&names.lines).map(|(line, at)| async move {
-        match directory.business_by_line(line).await {
-            Ok(owner) => Ok(owner.map(|owner| (line, at, owner))),
-            Err(StoreError::Unreadable { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    });
-    let owned: Vec<_> =
-        asked.buffered(ASKED_AT_ONCE).try_filter_map(|owned| ready(Ok(owned))).try_collect().await?;
-    for (line, at, owner) in owned {
-        if !names.businesses.contains_key(&owner.id) {
+    let lines: Vec<_> = names.lines.iter().collect();
+    for some in lines.chunks(ASKED_AT_ONCE) {
+        let owners = try_join_all(some.iter().map(|(line, _)| owner_of(directory, line))).await?;
+        for ((line, at), owner) in some.iter().zip(owners) {
+            let Some(owner) = owner.filter(|owner| !names.businesses.contains_key(&owner.id)) else {
+                continue;
+            };
             let (number, id, name) = (line.as_str(), &owner.id, &owner.name);
-            let problem = format!(
-                "{number} belongs to {id} ({name}) already; take it from {id} first, or import both together"
-            );
-            checker.fault(Fault::LineTaken, at.clone(), problem);
+            let remedy = format!("take it from {id} first, or import both together");
+            let problem = format!("{number} belongs to {id} ({name}) already; {remedy}");
+            checker.fault(Fault::LineTaken, (*at).clone(), problem);
         }
     }
     Ok(())
 }
 
-fn is_there<T>(answer: Result<Option<T>, StoreError>) -> Result<bool, StoreError> {
-    match answer {
+/// Whether there is such a plan; one that does not read is there.
+async fn has_plan(directory: &dyn Directory, plan: &PlanId) -> Result<bool, StoreError> {
+    match directory.plan(plan).await {
         Ok(found) => Ok(found.is_some()),
         Err(StoreError::Unreadable { .. }) => Ok(true),
         Err(error) => Err(error),
+    }
+}
+
+/// Whose line it is; one that does not read has no say.
+async fn owner_of(directory: &dyn Directory, line: &PhoneNumber) -> Result<Option<Business>, StoreError> {
+    match directory.business_by_line(line).await {
+        Err(StoreError::Unreadable { .. }) => Ok(None),
+        answer => answer,
     }
 }
 
