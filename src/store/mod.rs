@@ -8,6 +8,7 @@ mod cached;
 pub mod conformance;
 mod document;
 pub mod import;
+mod meter;
 mod sqlite;
 
 use std::fmt;
