@@ -86,7 +86,8 @@ async fn put_business(
     let called = id.clone();
     let (item, warnings) = checked(&app, move || import::read_business(&text, &called)).await?;
     // One that does not read is there too.
-    let is_new = matches!(app.directory.business(&id).await, Ok(None));
+    let found = within(READ_PATIENCE, "look up a business", app.directory.business(&id)).await;
+    let is_new = matches!(found, Ok(None));
     let import = BusinessImport { plans: Vec::new(), businesses: vec![item.clone()] };
     within(WRITE_PATIENCE, "write a business", app.directory.import(&import)).await?;
     tracing::info!(by = "api", business.id = %id, is_new, "a business was written");

@@ -119,12 +119,17 @@ impl App {
     /// Tells an empty list from one of a business that is not there. A business that was removed still has its calls;
     /// one that does not read is there.
     async fn must_know(&self, business: &BusinessId) -> Result<(), Problem> {
-        let known = match self.directory.business(business).await {
-            Ok(found) => found.is_some(),
-            Err(StoreError::Unreadable { .. }) => true,
-            Err(error) => return Err(error.into()),
+        let known = async {
+            match self.directory.business(business).await {
+                Ok(found) => Ok(found.is_some()),
+                Err(StoreError::Unreadable { .. }) => Ok(true),
+                Err(error) => Err(error),
+            }
         };
-        if known { Ok(()) } else { Err(no_such_business(business)) }
+        if within(READ_PATIENCE, "look up a business", known).await? {
+            return Ok(());
+        }
+        Err(no_such_business(business))
     }
 }
 

@@ -83,7 +83,8 @@ async fn put_plan(
     let called = id.clone();
     let (item, warnings) = checked(&app, move || import::read_plan(&text, &called)).await?;
     // One that does not read is there too.
-    let is_new = matches!(app.directory.plan(&id).await, Ok(None));
+    let found = within(READ_PATIENCE, "look up a plan", app.directory.plan(&id)).await;
+    let is_new = matches!(found, Ok(None));
     let import = BusinessImport { plans: vec![item.clone()], businesses: Vec::new() };
     within(WRITE_PATIENCE, "write a plan", app.directory.import(&import)).await?;
     tracing::info!(by = "api", plan.id = %id, is_new, "a plan was written");

@@ -96,10 +96,11 @@ enum Tool {
 
 /// When the caller's turn is over.
 #[derive(ToSchema, serde::Serialize)]
-#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
+#[serde(tag = "type", rename_all = "snake_case")]
 #[expect(dead_code, reason = "its schema is all that is used of it")]
 enum TurnDetection {
     /// By loudness: predictable, the default for telephones.
+    #[serde(rename_all = "camelCase")]
     ServerVad {
         /// How loud speech is.
         #[schema(required = false, default = 0.5, minimum = 0.0, maximum = 1.0)]

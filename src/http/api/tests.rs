@@ -11,6 +11,7 @@ use crate::store::CachedDirectory;
 use crate::store::conformance::one_business;
 
 mod lists;
+mod odd_directory;
 mod reads;
 mod writes;
 

@@ -310,14 +310,16 @@ pub(super) enum NoticeState {
 
 /// What a notice is about.
 #[derive(Debug, Serialize, ToSchema)]
-#[serde(tag = "what", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(tag = "what", rename_all = "camelCase")]
 pub(super) enum About {
     /// A call is over.
+    #[serde(rename_all = "camelCase")]
     CallEnded {
         /// Which.
         call_sid: String,
     },
     /// Somebody left a message.
+    #[serde(rename_all = "camelCase")]
     MessageTaken {
         /// In which call.
         call_sid: String,

@@ -1,10 +1,7 @@
 //! Lists in parts.
 
-use async_trait::async_trait;
-
+use super::odd_directory::{Mood, OddDirectory};
 use super::*;
-use crate::domain::{BusinessImport, Plan, PlanId};
-use crate::store::{Directory, Listing, Sqlite};
 
 #[tokio::test]
 async fn a_list_comes_in_parts_and_in_order() {
@@ -46,60 +43,9 @@ async fn a_query_that_is_not_understood_is_refused_with_the_reason() {
     assert!(problem(&none).0 == 400 && none.body.contains("unknown field `verbose`"), "{}", none.body);
 }
 
-/// A directory in which one business and one plan do not read.
-#[derive(Debug)]
-struct Spoilt(Sqlite);
-
-fn spoilt(document: &str) -> StoreError {
-    StoreError::Unreadable {
-        document: document.to_owned(),
-        field: "voice".to_owned(),
-        problem: "is not a string".to_owned(),
-    }
-}
-
-#[async_trait]
-impl Directory for Spoilt {
-    async fn business(&self, id: &BusinessId) -> Result<Option<Business>, StoreError> {
-        if id.as_str() == "business-2" {
-            Err(spoilt("businesses/business-2"))
-        } else {
-            self.0.business(id).await
-        }
-    }
-    async fn business_by_line(&self, line: &PhoneNumber) -> Result<Option<Business>, StoreError> {
-        self.0.business_by_line(line).await
-    }
-    async fn plan(&self, id: &PlanId) -> Result<Option<Plan>, StoreError> {
-        self.0.plan(id).await
-    }
-    async fn businesses(
-        &self,
-        after: Option<&BusinessId>,
-        most: u32,
-    ) -> Result<Listing<Business, BusinessId>, StoreError> {
-        let mut listing = self.0.businesses(after, most).await?;
-        listing.items.retain(|business| business.id.as_str() != "business-2");
-        listing.unreadable.push(spoilt("businesses/business-2"));
-        Ok(listing)
-    }
-    async fn plans(&self, after: Option<&PlanId>, most: u32) -> Result<Listing<Plan, PlanId>, StoreError> {
-        self.0.plans(after, most).await
-    }
-    async fn import(&self, import: &BusinessImport) -> Result<(), StoreError> {
-        self.0.import(import).await
-    }
-    async fn remove_business(&self, id: &BusinessId) -> Result<bool, StoreError> {
-        self.0.remove_business(id).await
-    }
-    async fn remove_plan(&self, id: &PlanId) -> Result<bool, StoreError> {
-        self.0.remove_plan(id).await
-    }
-}
-
 #[tokio::test]
 async fn what_does_not_read_stands_beside_what_does_and_is_lost_in_no_export() {
-    let operator = Operator::of(House::with(|store| Arc::new(Spoilt(store))).await);
+    let operator = Operator::of(House::with(OddDirectory::that_is(Mood::Spoilt)).await);
     let page = operator.get("/api/businesses").await.json();
     assert_eq!(ids(&page), ["business-1", "business-3"]);
     assert_eq!(page["unreadable"][0]["document"], "businesses/business-2");
