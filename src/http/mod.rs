@@ -32,6 +32,7 @@ use axum::routing::{any, get, post};
 use secrecy::SecretString;
 
 pub use self::answer::transfer_twiml;
+pub use self::api::openapi;
 pub use self::hop::HOP;
 use self::hop::Hop;
 use crate::bridge::{Bridge, Order};

@@ -30,6 +30,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use self::asked::{Asked, Nothing};
+pub use self::document::openapi;
 use super::admin::Admin;
 use super::problem::{Kind, Problem};
 use super::{App, paths};
