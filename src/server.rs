@@ -86,10 +86,13 @@ impl Server {
         let app = App {
             directory,
             ledger: store.ledger(),
+            slots: store.slots(),
+            outbox: store.outbox(),
             bridge,
             registry,
             verifier: Verifier::new(tokens(config.twilio.auth, &config.storage).await?),
             pass_key: PassKey::new(config.stream_token_secret.unwrap_or_else(new_secret)),
+            admin_token: config.admin_token,
             public_url: config.public.url,
             stream_public_url: config.public.stream,
             instance: instance.clone(),

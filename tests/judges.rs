@@ -1,5 +1,5 @@
 //! The judges that are not ours: OpenAI's own SDK reads what we say to its service, Twilio's own library signs what we
-//! check. Both are Python; without them these tests say so and are skipped, unless `FRONTDESK_TEST_ALL` is `1`.
+//! check, a validator of the OpenAPI project's own schema reads the document of our API. All are Python; without them these tests say so and are skipped, unless `FRONTDESK_TEST_ALL` is `1`.
 
 #[cfg(test)]
 mod tests {
@@ -96,6 +96,32 @@ mod tests {
             let number = (number + 1).to_string();
             let found = words.lines().any(|word| word.split([' ', ':']).take(2).eq(["line", &number]));
             assert!(found, "taken for right: {line}\n{words}");
+        }
+    }
+
+    /// Reads a document on standard input; fails with what is wrong with it.
+    const VALIDATE: &str = "import json, sys; from openapi_spec_validator import OpenAPIV31SpecValidator as Judge; \
+                            Judge(json.load(sys.stdin)).validate()";
+
+    #[test]
+    fn the_document_of_the_api_is_openapi_3_1_and_a_broken_one_would_be_found() {
+        if !judge_is_here("openapi_spec_validator") {
+            return;
+        }
+        let document = frontdesk::http::openapi().to_string();
+        for (document, is_right) in
+            [(document.clone(), true), (document.replacen("\"in\":\"path\"", "\"in\":\"way\"", 1), false)]
+        {
+            let mut judge = Command::new(python());
+            judge
+                .args(["-B", "-c", VALIDATE])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+            let mut judge = judge.spawn().unwrap();
+            judge.stdin.take().unwrap().write_all(document.as_bytes()).unwrap();
+            let Output { status, stderr, .. } = judge.wait_with_output().unwrap();
+            assert_eq!(status.success(), is_right, "{}", String::from_utf8_lossy(&stderr));
         }
     }
 

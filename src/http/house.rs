@@ -28,6 +28,7 @@ use crate::wire::stream_token::PassKey;
 use crate::wire::twilio::signature::Verifier;
 
 pub(super) const TOKEN: &str = "2b7e151628aed2a6abf7158809cf4f3c";
+pub(super) const ADMIN_TOKEN: &str = "an-operators-token-of-32-letters-or-more";
 pub(super) const NOW_S: i64 = 1_790_000_000;
 pub(super) const NOW_MS: i64 = NOW_S * 1_000;
 pub(super) const CALL: &str = "CA00000000000000000000000000000001";
@@ -74,21 +75,45 @@ impl House {
 
     pub(super) async fn at(public_url: &str) -> Self {
         let store = furnished().await;
-        Self::over(public_url, Arc::new(store.clone()), store)
+        Self::over(public_url, Arc::new(store.clone()), store, Some(ADMIN_TOKEN))
+    }
+
+    /// One the world can reach, with this token or none.
+    pub(super) async fn with_token(token: Option<&str>) -> Self {
+        let store = furnished().await;
+        Self::over("https://voice.example.com", Arc::new(store.clone()), store, token)
+    }
+
+    /// One nobody but its own machine can reach, without a token.
+    pub(super) async fn at_home() -> Self {
+        let store = furnished().await;
+        Self::over("http://localhost:8080", Arc::new(store.clone()), store, None)
+    }
+
+    /// With a directory of one's own before the store.
+    pub(super) async fn with(directory: impl FnOnce(Sqlite) -> Arc<dyn Directory>) -> Self {
+        let store = furnished().await;
+        Self::over("https://voice.example.com", directory(store.clone()), store, Some(ADMIN_TOKEN))
     }
 
     pub(super) async fn without_plans() -> Self {
-        let store = furnished().await;
-        Self::over("https://voice.example.com", Arc::new(Planless(store.clone())), store)
+        Self::with(|store| Arc::new(Planless(store))).await
     }
 
-    fn over(public_url: &str, directory: Arc<dyn Directory>, store: Sqlite) -> Self {
+    fn over(
+        public_url: &str,
+        directory: Arc<dyn Directory>,
+        store: Sqlite,
+        admin_token: Option<&str>,
+    ) -> Self {
         let tasks = Tasks::new();
         let registry = Registry::new();
         let public_url = PublicUrl::parse(public_url).unwrap();
         let app = Arc::new(App {
             directory,
             ledger: Arc::new(store.clone()),
+            slots: Arc::new(store.clone()),
+            outbox: Arc::new(store.clone()),
             bridge: Bridge::new(BridgeSettings {
                 ledger: Arc::new(store.clone()),
                 realtime: RealtimeClient::new(nowhere()).unwrap(),
@@ -105,6 +130,7 @@ impl House {
             registry,
             verifier: Verifier::new(vec!["an older token".to_owned().into(), TOKEN.to_owned().into()]),
             pass_key: PassKey::new("secret".to_owned().into()),
+            admin_token: admin_token.map(Into::into),
             stream_public_url: public_url.clone(),
             public_url,
             instance: InstanceId::parse("i-1").unwrap(),

@@ -4,7 +4,10 @@
 //! configured public URL, never against a header somebody forwarded. A proxy may serve us under a path prefix, and may
 //! take the prefix off on the way or not: both are served, and both are signed with the prefix.
 
+mod admin;
 mod answer;
+mod api;
+mod body;
 mod dial;
 mod health;
 mod hop;
@@ -14,6 +17,7 @@ pub mod listen;
 mod media;
 mod next;
 pub mod paths;
+mod problem;
 mod refusal;
 mod signed;
 mod status;
@@ -25,15 +29,17 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{any, get, post};
+use secrecy::SecretString;
 
 pub use self::answer::transfer_twiml;
+pub use self::api::openapi;
 pub use self::hop::HOP;
 use self::hop::Hop;
 use crate::bridge::{Bridge, Order};
 use crate::domain::{InstanceId, PublicUrl, StreamUrl};
 use crate::lifecycle::Tasks;
 use crate::registry::Registry;
-use crate::store::{Directory, Ledger};
+use crate::store::{Directory, Ledger, Outbox, Slots};
 use crate::wire::stream_token::PassKey;
 use crate::wire::twilio::signature::Verifier;
 
@@ -43,6 +49,10 @@ pub struct App {
     pub directory: Arc<dyn Directory>,
     /// What happened.
     pub ledger: Arc<dyn Ledger>,
+    /// Who may be in a call.
+    pub slots: Arc<dyn Slots>,
+    /// What businesses are still to be told.
+    pub outbox: Arc<dyn Outbox>,
     /// What carries calls.
     pub bridge: Arc<Bridge>,
     /// The calls it carries.
@@ -51,6 +61,8 @@ pub struct App {
     pub verifier: Verifier,
     /// Makes and checks the passes between webhook and stream.
     pub pass_key: PassKey,
+    /// What an operator shows; none when only this machine is answered.
+    pub admin_token: Option<SecretString>,
     /// Where Twilio reaches the webhooks.
     pub public_url: PublicUrl,
     /// Where Twilio reaches the media socket: the same host as a rule.
@@ -107,4 +119,5 @@ fn table() -> Router<Arc<App>> {
         .route(paths::HEALTH, get(health::health))
         .route(paths::READY, get(health::ready))
         .route("/", get(health::who_am_i))
+        .merge(api::routes())
 }

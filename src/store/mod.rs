@@ -7,6 +7,7 @@
 mod cached;
 pub mod conformance;
 mod document;
+pub mod import;
 mod meter;
 mod sqlite;
 
