@@ -40,7 +40,10 @@ async fn a_business_is_written_shown_as_it_was_sent_replaced_and_removed() {
 
 #[tokio::test]
 async fn a_change_is_seen_at_once_through_the_cache() {
-    let cached = House::with(|store| Arc::new(CachedDirectory::new(Arc::new(store), None))).await;
+    let cached = House::with(|store| {
+        Arc::new(CachedDirectory::new(Arc::new(store), None, Arc::new(|| crate::http::house::NOW_MS)))
+    })
+    .await;
     let operator = Operator::of(cached);
     let (target, line) = ("/api/businesses/business-1", PhoneNumber::parse("+15551234567").unwrap());
     let shown = operator.get(target).await.json();
