@@ -235,7 +235,7 @@ pub struct ModalityTokens {
     pub image: u64,
 }
 
-/// What a call used of the model, in tokens.
+/// What a call used of the model: in tokens, and of what writes down the caller's words, in time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Usage {
@@ -245,6 +245,8 @@ pub struct Usage {
     pub cached: ModalityTokens,
     /// What the model made.
     pub output: ModalityTokens,
+    /// How much of the caller's speech was transcribed, in milliseconds.
+    pub transcribed_ms: u64,
 }
 
 impl Usage {
@@ -259,5 +261,6 @@ impl Usage {
             mine.audio = mine.audio.saturating_add(theirs.audio);
             mine.image = mine.image.saturating_add(theirs.image);
         }
+        self.transcribed_ms = self.transcribed_ms.saturating_add(other.transcribed_ms);
     }
 }
