@@ -54,6 +54,11 @@ impl CallRecord {
         let lasted = self.answered_ms.zip(self.ended_ms).map(|(from, to)| to.saturating_sub(from));
         u64::try_from(lasted.unwrap_or(0)).unwrap_or(0)
     }
+
+    /// Whether another instance has claimed this stream of the call, or a later one was claimed.
+    pub fn is_claimed_by_another(&self, attempt: u8, instance: &InstanceId) -> bool {
+        self.attempts > attempt || (self.attempts == attempt && self.instance != *instance)
+    }
 }
 
 /// The audio of one stream, kept in a file of the instance that carried it.

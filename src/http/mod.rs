@@ -10,6 +10,7 @@ mod health;
 mod hop;
 #[cfg(test)]
 mod house;
+mod limits;
 pub mod listen;
 mod media;
 mod next;
@@ -22,6 +23,7 @@ mod voice;
 mod words;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{any, get, post};
@@ -29,11 +31,12 @@ use axum::routing::{any, get, post};
 pub use self::answer::transfer_twiml;
 pub use self::hop::HOP;
 use self::hop::Hop;
+pub use self::limits::LIMITS_PATIENCE;
 use crate::bridge::{Bridge, Order};
 use crate::domain::{InstanceId, PublicUrl, StreamUrl};
 use crate::lifecycle::Tasks;
 use crate::registry::Registry;
-use crate::store::{Directory, Ledger};
+use crate::store::{Directory, Ledger, Outbox, Slots};
 use crate::wire::stream_token::PassKey;
 use crate::wire::twilio::signature::Verifier;
 
@@ -43,6 +46,12 @@ pub struct App {
     pub directory: Arc<dyn Directory>,
     /// What happened.
     pub ledger: Arc<dyn Ledger>,
+    /// Who may be in a call.
+    pub slots: Arc<dyn Slots>,
+    /// What businesses are still to be told.
+    pub outbox: Arc<dyn Outbox>,
+    /// How long a caller's webhook waits for what the plan allows: [`LIMITS_PATIENCE`] when callers are people.
+    pub limits_patience: Duration,
     /// What carries calls.
     pub bridge: Arc<Bridge>,
     /// The calls it carries.

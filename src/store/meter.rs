@@ -36,6 +36,8 @@ impl Metered {
         tokens(&mut month.usage.input, before.usage.input, now.usage.input);
         tokens(&mut month.usage.cached, before.usage.cached, now.usage.cached);
         tokens(&mut month.usage.output, before.usage.output, now.usage.output);
+        let transcribed = (before.usage.transcribed_ms, now.usage.transcribed_ms);
+        month.usage.transcribed_ms = follow(month.usage.transcribed_ms, transcribed.0, transcribed.1);
         let micros = month.cost.micros().saturating_sub(before.cost.micros());
         month.cost = MicroDollars::new(micros) + now.cost;
     }
