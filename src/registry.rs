@@ -19,6 +19,24 @@ pub struct Registry<Command> {
     calls: Arc<Mutex<Calls<Command>>>,
 }
 
+/// What a call in flight has to do with the slots of its plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// How many the plan has.
+    pub most: u32,
+    /// Whether the call has one.
+    pub slot: Slot,
+}
+
+/// Whether a call has a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slot {
+    /// It has.
+    Taken,
+    /// It goes on without until there is one to be had.
+    Wanted,
+}
+
 /// A call's place among those in flight; dropping it leaves.
 #[must_use = "dropping it takes the call off the list"]
 #[derive(Debug)]
@@ -39,6 +57,7 @@ struct Calls<Command> {
 #[derive(Debug)]
 struct Entry<Command> {
     business: BusinessId,
+    claim: Claim,
     commands: mpsc::Sender<Command>,
 }
 
@@ -53,6 +72,7 @@ impl<Command> Registry<Command> {
         &self,
         call: CallSid,
         business: BusinessId,
+        claim: Claim,
         most: usize,
     ) -> Option<(Present<Command>, mpsc::Receiver<Command>)> {
         let (commands, queue) = mpsc::channel(COMMAND_DEPTH);
@@ -62,7 +82,7 @@ impl<Command> Registry<Command> {
         }
         calls.entered += 1;
         let key = (call, calls.entered);
-        calls.present.insert(key.clone(), Entry { business, commands });
+        calls.present.insert(key.clone(), Entry { business, claim, commands });
         drop(calls);
         Some((Present { calls: Arc::clone(&self.calls), key }, queue))
     }
@@ -85,6 +105,33 @@ impl<Command> Registry<Command> {
     /// Whether a call is in flight here.
     pub fn contains(&self, call: &CallSid) -> bool {
         lock(&self.calls).present.range(entries_of(call)).next().is_some()
+    }
+
+    /// The calls in flight, each once, with whose they are.
+    pub fn calls(&self) -> Vec<(BusinessId, CallSid)> {
+        let calls = lock(&self.calls);
+        let mut list: Vec<_> =
+            calls.present.iter().map(|((call, _), entry)| (entry.business.clone(), call.clone())).collect();
+        drop(calls);
+        // A call's entries stand beside each other.
+        list.dedup_by(|one, other| one.1 == other.1);
+        list
+    }
+
+    /// Calls that want a slot, with whose they are and how many slots their plan has.
+    pub fn wanting(&self) -> Vec<(BusinessId, CallSid, u32)> {
+        let calls = lock(&self.calls);
+        let wanting = calls.present.iter().filter(|(_, entry)| entry.claim.slot == Slot::Wanted);
+        wanting.map(|((call, _), entry)| (entry.business.clone(), call.clone(), entry.claim.most)).collect()
+    }
+
+    /// Keeps whether a call has a slot; false when it is not in flight here.
+    pub fn mark(&self, call: &CallSid, slot: Slot) -> bool {
+        let mut calls = lock(&self.calls);
+        let mut entries = calls.present.range_mut(entries_of(call)).map(|(_, entry)| entry).peekable();
+        let there = entries.peek().is_some();
+        entries.for_each(|entry| entry.claim.slot = slot);
+        there
     }
 
     /// Tells a call something; false when it is not here, or so stuck that its queue is full.
@@ -144,6 +191,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
+    const CLAIM: Claim = Claim { most: 3, slot: Slot::Taken };
+
     fn call(text: &str) -> CallSid {
         CallSid::parse(text).unwrap()
     }
@@ -155,8 +204,8 @@ mod tests {
     #[test]
     fn a_call_is_listed_until_its_guard_is_dropped() {
         let registry = Registry::<u8>::new();
-        let (first, _queue) = registry.enter(call("CA1"), business("a"), 9).unwrap();
-        let (second, _other) = registry.enter(call("CA2"), business("b"), 9).unwrap();
+        let (first, _queue) = registry.enter(call("CA1"), business("a"), CLAIM, 9).unwrap();
+        let (second, _other) = registry.enter(call("CA2"), business("b"), CLAIM, 9).unwrap();
         assert_eq!((registry.len(), registry.len_of(&business("a"))), (2, 1));
         drop(first);
         assert!(!registry.contains(&call("CA1")) && registry.contains(&call("CA2")));
@@ -167,18 +216,18 @@ mod tests {
     #[test]
     fn no_more_calls_enter_than_may() {
         let registry = Registry::<u8>::new();
-        let kept = registry.enter(call("CA1"), business("a"), 1);
-        assert!(kept.is_some() && registry.enter(call("CA2"), business("a"), 1).is_none());
+        let kept = registry.enter(call("CA1"), business("a"), CLAIM, 1);
+        assert!(kept.is_some() && registry.enter(call("CA2"), business("a"), CLAIM, 1).is_none());
         drop(kept);
-        assert!(registry.enter(call("CA2"), business("a"), 1).is_some());
+        assert!(registry.enter(call("CA2"), business("a"), CLAIM, 1).is_some());
     }
 
     #[test]
     fn a_command_reaches_every_entry_of_its_call_and_no_other() {
         let registry = Registry::new();
-        let (old, mut old_queue) = registry.enter(call("CA1"), business("a"), 9).unwrap();
-        let (_new, mut new_queue) = registry.enter(call("CA1"), business("a"), 9).unwrap();
-        let (_other, mut other_queue) = registry.enter(call("CA11"), business("a"), 9).unwrap();
+        let (old, mut old_queue) = registry.enter(call("CA1"), business("a"), CLAIM, 9).unwrap();
+        let (_new, mut new_queue) = registry.enter(call("CA1"), business("a"), CLAIM, 9).unwrap();
+        let (_other, mut other_queue) = registry.enter(call("CA11"), business("a"), CLAIM, 9).unwrap();
         assert!(registry.command(&call("CA1"), 7));
         assert_eq!((old_queue.try_recv(), new_queue.try_recv()), (Ok(7), Ok(7)));
         assert!(other_queue.try_recv().is_err() && !registry.command(&call("CA3"), 7));
@@ -188,9 +237,25 @@ mod tests {
     }
 
     #[test]
+    fn a_call_wants_a_slot_until_it_is_marked_and_is_listed_once() {
+        let registry = Registry::<u8>::new();
+        let wanting = Claim { slot: Slot::Wanted, ..CLAIM };
+        let (_old, _queue) = registry.enter(call("CA1"), business("a"), wanting, 9).unwrap();
+        let (_new, _other) = registry.enter(call("CA1"), business("a"), wanting, 9).unwrap();
+        let (_seated, _third) = registry.enter(call("CA2"), business("a"), CLAIM, 9).unwrap();
+        let listed = [(business("a"), call("CA1")), (business("a"), call("CA2"))];
+        assert_eq!(registry.calls(), listed);
+        assert_eq!(registry.wanting().first(), Some(&(business("a"), call("CA1"), 3)));
+        assert!(registry.mark(&call("CA1"), Slot::Taken) && !registry.mark(&call("CA3"), Slot::Taken));
+        assert_eq!(registry.wanting(), []);
+        assert!(registry.mark(&call("CA2"), Slot::Wanted));
+        assert_eq!(registry.wanting().len(), 1);
+    }
+
+    #[test]
     fn a_stuck_call_fills_its_own_queue_and_holds_nobody_up() {
         let registry = Registry::new();
-        let (_present, _queue) = registry.enter(call("CA1"), business("a"), 9).unwrap();
+        let (_present, _queue) = registry.enter(call("CA1"), business("a"), CLAIM, 9).unwrap();
         for _ in 0..COMMAND_DEPTH {
             assert!(registry.command(&call("CA1"), 0));
         }

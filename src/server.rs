@@ -65,6 +65,8 @@ impl Server {
         let twilio = twilio_rest(&config.twilio, &tls)?;
         let bridge = Bridge::new(BridgeSettings {
             ledger: store.ledger(),
+            slots: store.slots(),
+            prices: config.prices,
             realtime: realtime(&config.model, tls)?,
             twilio,
             registry: registry.clone(),
@@ -77,6 +79,7 @@ impl Server {
                 http::transfer_twiml(&public_url, record, destination)
             }),
             caller_hash_key: config.stream_token_secret.clone(),
+            clock: telemetry::wall_clock,
         });
         let (folder, days) = (config.storage.dir.clone(), config.storage.event_log_days);
         let hard = tasks.hard().clone();
@@ -88,6 +91,7 @@ impl Server {
             ledger: store.ledger(),
             slots: store.slots(),
             outbox: store.outbox(),
+            limits_patience: http::LIMITS_PATIENCE,
             bridge,
             registry,
             verifier: Verifier::new(tokens(config.twilio.auth, &config.storage).await?),

@@ -24,7 +24,6 @@ use crate::call::event_log::EventLog;
 use crate::call::{Brief, Call, EffectId, Input, Note, Oddities, Outcome, Output, Side};
 use crate::clients::ConnectError;
 use crate::domain::{Ending, Moment, StreamSid, Usage};
-use crate::telemetry;
 use crate::wire::model::{SessionConfig, ToModel};
 use crate::wire::realtime::Codec;
 use crate::wire::twilio::media::{FromTwilio, ToTwilio};
@@ -95,8 +94,8 @@ enum Next {
     StopNow,
 }
 
-/// Carries a call to its end: until it has an ending of its own, or the process stops.
-pub(super) async fn carry<C: Socket, M: Socket>(brief: Brief, clock: Clock, reins: Reins<C, M>) {
+/// Carries a call to its end, and gives that: it has one of its own, or the process stops.
+pub(super) async fn carry<C: Socket, M: Socket>(brief: Brief, clock: Clock, reins: Reins<C, M>) -> Ending {
     let mut carrier = Box::new(Carrier::new(brief, clock, reins));
     let (ending, patience) = loop {
         carrier.drain();
@@ -108,7 +107,8 @@ pub(super) async fn carry<C: Socket, M: Socket>(brief: Brief, clock: Clock, rein
             Next::StopNow => break (Ending::HandedOver, Some(HURRIED_PATIENCE)),
         }
     };
-    carrier.end(ending, patience).await;
+    carrier.end(ending.clone(), patience).await;
+    ending
 }
 
 impl<C: Socket, M: Socket> Carrier<C, M> {
@@ -246,7 +246,7 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
         // The other end is dropped unused only with the whole house.
         let Ok((start, socket)) = arrived else { return Poll::Pending };
         self.caller = Some((start.stream_sid.clone(), Leg::caller(socket)));
-        if !self.scribe.write(Entry::Answered(telemetry::wall_clock())) {
+        if !self.scribe.write(Entry::Answered(self.effects.now_ms())) {
             tracing::error!("the store is so slow that it does not learn of the caller's arrival");
         }
         Poll::Ready(Input::Caller(FromTwilio::Start(Box::new(start))))
@@ -396,7 +396,7 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
         let Self { caller, model, scribe, arrival, dialling, effects, .. } = *self;
         // Nobody waits for the caller any longer; one who comes now is given back.
         drop((arrival, dialling));
-        let last = Entry::Ended(Box::new(effects.stream_end(ending, usage, telemetry::wall_clock())));
+        let last = Entry::Ended(Box::new(effects.stream_end(ending, usage)));
         let caller_goes = async {
             scribe.finish(last, ledger_patience).await;
             if let Some((_, leg)) = caller {

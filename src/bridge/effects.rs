@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use hmac::{Hmac, KeyInit, Mac};
+use moka::sync::Cache;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use tokio::sync::mpsc;
@@ -16,7 +17,9 @@ use super::greetings::GreetingKey;
 use super::scribe::{Entry, Scribe};
 use crate::call::{Brief, Effect, EffectId, Greeting, Outcome};
 use crate::clients::{ConnectError, Done, ModelSocket, RestError};
-use crate::domain::{Business, CallRecord, DestinationId, Ending, MicroDollars, StreamEnd, Usage};
+use crate::domain::{
+    Business, CallRecord, DestinationId, Ending, MicroDollars, PriceTable, StreamEnd, Usage,
+};
 
 /// Outcomes waiting for the loop, which takes them first of all; a call has a handful of effects under way at most.
 pub(super) const OUTCOME_DEPTH: usize = 32;
@@ -43,8 +46,41 @@ pub(super) struct Effects<M> {
     record: Arc<CallRecord>,
     business: Arc<Business>,
     greeting: GreetingKey,
+    /// The model that is dialled.
+    model: String,
     dial: Dial<M>,
     outcomes: mpsc::Sender<(EffectId, Outcome)>,
+}
+
+/// What models cost, and of which of them it was said that nobody knows.
+pub(super) struct Prices {
+    table: PriceTable,
+    unknown: Cache<String, ()>,
+}
+
+/// Plans name a handful of models; of one that is forgotten it is said again.
+const MAX_UNKNOWN: u64 = 100;
+
+impl Prices {
+    pub(super) fn new(table: PriceTable) -> Self {
+        Self { table, unknown: Cache::new(MAX_UNKNOWN) }
+    }
+
+    /// What it cost to use the model so; nothing when its prices are not known, which is said once.
+    fn cost(&self, usage: &Usage, model: &str) -> MicroDollars {
+        if *usage == Usage::default() {
+            return MicroDollars::default();
+        }
+        self.table.cost(usage, model).unwrap_or_else(|| {
+            if self.unknown.entry(model.to_owned()).or_insert(()).is_fresh() {
+                tracing::warn!(
+                    model,
+                    "the prices of this model are not known, and its calls are counted as free: set REALTIME_PRICES"
+                );
+            }
+            MicroDollars::default()
+        })
+    }
 }
 
 impl<M> Effects<M> {
@@ -53,10 +89,17 @@ impl<M> Effects<M> {
         record: CallRecord,
         business: Business,
         greeting: GreetingKey,
+        model: String,
         dial: Dial<M>,
         outcomes: mpsc::Sender<(EffectId, Outcome)>,
     ) -> Self {
-        Self { parts, record: Arc::new(record), business: Arc::new(business), greeting, dial, outcomes }
+        let (record, business) = (Arc::new(record), Arc::new(business));
+        Self { parts, record, business, greeting, model, dial, outcomes }
+    }
+
+    /// What time of day it is, in milliseconds since 1970.
+    pub(super) fn now_ms(&self) -> i64 {
+        (self.parts.clock)()
     }
 
     /// Begins an effect. What goes to the ledger goes there in the order of these calls.
@@ -73,9 +116,10 @@ impl<M> Effects<M> {
     }
 
     /// How this stream ended, as the ledger keeps it.
-    pub(super) fn stream_end(&self, ending: Ending, usage: Usage, at_ms: i64) -> StreamEnd {
+    pub(super) fn stream_end(&self, ending: Ending, usage: Usage) -> StreamEnd {
         let (attempt, instance) = (self.record.attempts, self.record.instance.clone());
-        StreamEnd { attempt, instance, ending, usage, cost: MicroDollars::default(), at_ms }
+        let cost = self.parts.prices.cost(&usage, &self.model);
+        StreamEnd { attempt, instance, ending, usage, cost, at_ms: self.now_ms() }
     }
 
     fn keep_greeting(&self, greeting: Greeting) -> Begun<M> {

@@ -23,6 +23,9 @@ const DEPTH: usize = 16;
 /// Caller and model.
 const RECORDED_CHANNELS: u16 = 2;
 
+/// Eight samples of each.
+const RECORDED_BYTES_PER_MS: u64 = 8 * RECORDED_CHANNELS as u64;
+
 /// What stands in an event log that lacks its end. Without a line break it is what a replay takes for a log cut short.
 const TRUNCATED: &[u8] = b"{\"truncated\":\"the disk was slower than the call\"}";
 
@@ -56,6 +59,15 @@ pub(super) enum Piece {
     LogTruncated,
     /// So many bytes of silence, and then this.
     Recording(usize, Bytes),
+}
+
+/// A recording that is on the disk.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Recorded {
+    /// The file's name, without its folder.
+    pub(super) file: String,
+    /// Its length, in milliseconds.
+    pub(super) length_ms: u64,
 }
 
 /// A queue to the files, and its other end for [`write`].
@@ -119,9 +131,9 @@ impl Files {
     }
 }
 
-/// Writes what is handed over until the call drops its end of the queue. A file that cannot be written is given up
-/// with one word in the log.
-pub(super) async fn write(plan: FilePlan, mut pieces: mpsc::Receiver<Piece>) {
+/// Writes what is handed over until the call drops its end of the queue, and gives the recording, if there is one. A file
+/// that cannot be written is given up with one word in the log.
+pub(super) async fn write(plan: FilePlan, mut pieces: mpsc::Receiver<Piece>) -> Option<Recorded> {
     let (mut log, mut recording) = (Output::new(plan.log), Output::new(plan.recording));
     while let Some(piece) = pieces.recv().await {
         match piece {
@@ -147,6 +159,7 @@ pub(super) async fn write(plan: FilePlan, mut pieces: mpsc::Receiver<Piece>) {
     }
     log.close().await;
     recording.close().await;
+    recording.recorded()
 }
 
 /// One file, opened when there is something to write.
@@ -199,6 +212,13 @@ impl Output {
             let flushed = file.flush().await;
             self.give_up_on(flushed);
         }
+    }
+
+    /// What of the recording is on the disk; none when nothing was to be recorded, or could be.
+    fn recorded(&self) -> Option<Recorded> {
+        let (Some(path), Some(_open), true) = (&self.path, &self.file, self.bytes > 0) else { return None };
+        let file = path.file_name()?.to_str()?.to_owned();
+        Some(Recorded { file, length_ms: self.bytes as u64 / RECORDED_BYTES_PER_MS })
     }
 
     fn give_up_on(&mut self, written: io::Result<()>) {

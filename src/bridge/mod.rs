@@ -11,6 +11,7 @@ mod notes;
 mod passes;
 mod retention;
 mod scribe;
+mod slots;
 #[cfg(test)]
 mod testing;
 mod waiting;
@@ -28,20 +29,22 @@ use tracing::Instrument;
 
 use self::carry::Reins;
 use self::clock::Clock;
-use self::effects::Effects;
+use self::effects::{Effects, Prices};
 use self::files::FilePlan;
 use self::greetings::{GreetingKey, Greetings};
 pub use self::leg::caller_socket_config;
 use self::passes::Passes;
 pub use self::retention::forget_old_logs;
-use self::scribe::Entry;
+use self::scribe::{Entry, Subject};
+use self::slots::Leases;
+pub use self::slots::SLOT_LEASE_MS;
 use self::waiting::{Arrival, Place, WaitingRoom};
 use crate::call::{Brief, Command, Greeting, Opening};
 use crate::clients::{RealtimeClient, TwilioRest};
-use crate::domain::{CallRecord, CallSid, Destination, InstanceId};
+use crate::domain::{CallRecord, CallSid, Destination, InstanceId, PriceTable};
 use crate::lifecycle::Tasks;
-use crate::registry::{Present, Registry};
-use crate::store::Ledger;
+use crate::registry::{Claim, Present, Registry, Slot};
+use crate::store::{Ledger, Slots};
 use crate::wire::twilio::media::Start;
 
 /// The socket on which Twilio brings a caller, upgraded by `http` with [`caller_socket_config`].
@@ -63,6 +66,10 @@ pub enum Order {
 pub struct BridgeSettings {
     /// Where calls are kept.
     pub ledger: Arc<dyn Ledger>,
+    /// Who may be in a call.
+    pub slots: Arc<dyn Slots>,
+    /// What models cost.
+    pub prices: PriceTable,
     /// Opens sockets to the model.
     pub realtime: RealtimeClient,
     /// Hangs up and transfers; without it, the stream is closed and the TwiML after it decides.
@@ -84,6 +91,18 @@ pub struct BridgeSettings {
     /// Makes a caller a meaningless number for the model's service, which wants to tell one abuser from the whole
     /// account; without it nothing is said of the caller.
     pub caller_hash_key: Option<SecretString>,
+    /// What time of day it is, in milliseconds since 1970.
+    pub clock: fn() -> i64,
+}
+
+/// What its plan gives a call that begins.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// The speech model, when the plan names one.
+    pub model: Option<String>,
+    /// What the call has to do with the plan's slots. One that wants a slot takes it over from whoever held it before, and
+    /// is never refused for the lack of one.
+    pub claim: Claim,
 }
 
 /// Carries calls.
@@ -91,6 +110,7 @@ pub struct Bridge {
     parts: Arc<BridgeParts>,
     ledger: Arc<dyn Ledger>,
     registry: Registry<Order>,
+    leases: Leases,
     files: FileSettings,
     instance: InstanceId,
     most_calls: usize,
@@ -106,6 +126,8 @@ struct BridgeParts {
     greetings: Greetings,
     transfer_twiml: TransferTwiml,
     caller_hash_key: Option<SecretString>,
+    prices: Prices,
+    clock: fn() -> i64,
 }
 
 struct FileSettings {
@@ -125,11 +147,23 @@ pub enum Begun {
 }
 
 impl Bridge {
-    /// A bridge that carries no call yet. It also starts the one task that tells all calls when the process is to end.
+    /// A bridge that carries no call yet. It also starts the task that tells all calls when the process is to end, and the
+    /// one that looks after their slots.
     pub fn new(settings: BridgeSettings) -> Arc<Self> {
         let greetings = Greetings::new(settings.data_dir.as_ref().map(|folder| folder.join("greetings")));
         let tasks = settings.tasks;
         tasks.spawn_background("drain", tell_of_drain(tasks.clone(), settings.registry.clone()));
+        let leases = Leases {
+            slots: settings.slots,
+            ledger: Arc::clone(&settings.ledger),
+            registry: settings.registry.clone(),
+            instance: settings.instance.clone(),
+            clock: settings.clock,
+        };
+        let (hard, keep) = (tasks.hard().clone(), leases.clone().keep());
+        tasks.spawn_background("slots", async move {
+            let _ended = hard.run_until_cancelled(keep).await;
+        });
         let parts = BridgeParts {
             realtime: settings.realtime,
             twilio: settings.twilio,
@@ -137,11 +171,14 @@ impl Bridge {
             greetings,
             transfer_twiml: settings.transfer_twiml,
             caller_hash_key: settings.caller_hash_key,
+            prices: Prices::new(settings.prices),
+            clock: settings.clock,
         };
         Arc::new(Self {
             parts: Arc::new(parts),
             ledger: settings.ledger,
             registry: settings.registry,
+            leases,
             files: FileSettings { data_dir: settings.data_dir, keep_event_logs: settings.keep_event_logs },
             instance: settings.instance,
             most_calls: settings.most_calls,
@@ -150,9 +187,8 @@ impl Bridge {
         })
     }
 
-    /// Begins a call: its beginning is kept, the model is dialled at once, and the call waits for its caller. `model`
-    /// is the plan's own wish.
-    pub fn begin(&self, brief: Brief, record: CallRecord, model: Option<String>) -> Begun {
+    /// Begins a call: its beginning is kept, the model is dialled at once, and the call waits for its caller.
+    pub fn begin(&self, brief: Brief, record: CallRecord, terms: Terms) -> Begun {
         if self.parts.tasks.hard().is_cancelled() {
             return Begun::Full;
         }
@@ -160,8 +196,9 @@ impl Bridge {
             return Begun::Already;
         };
         let business = brief.business.id.clone();
-        let Some((present, orders)) = self.registry.enter(brief.call.clone(), business, self.most_calls)
-        else {
+        let Terms { model, claim } = terms;
+        let entered = self.registry.enter(brief.call.clone(), business, claim, self.most_calls);
+        let Some((present, orders)) = entered else {
             tracing::warn!(most_calls = self.most_calls, "no more calls can be carried");
             return Begun::Full;
         };
@@ -170,16 +207,23 @@ impl Bridge {
         let scribe = span.in_scope(|| {
             let ledger = Arc::clone(&self.ledger);
             let plan = self.files.plan(&brief);
-            scribe::begin(&self.parts.tasks, ledger, brief.call.clone(), outcome_sender.clone(), plan)
+            let subject = Subject::of(&brief, &self.instance);
+            scribe::begin(&self.parts.tasks, ledger, subject, outcome_sender.clone(), plan)
         });
         if !scribe.write(Entry::Opened(Box::new(record.clone()))) {
             tracing::error!("the ledger's writer of a new call is gone");
         }
-        let greeting = self.greeting_key(&brief, model.as_deref());
-        let dial = effects::dial_realtime(&self.parts, &brief, model);
+        if claim.slot == Slot::Wanted {
+            let seat = self.leases.clone().seat_one(&brief, claim.most);
+            self.parts.tasks.spawn("slot", seat.instrument(span.clone()));
+        }
+        let dial = effects::dial_realtime(&self.parts, &brief, model.clone());
+        let model = model.unwrap_or_else(|| self.parts.realtime.model());
+        let greeting = greeting_key(&brief, &model);
+        let business = brief.business.clone();
         let parts = Arc::clone(&self.parts);
-        let effects = Effects::new(parts, record, brief.business.clone(), greeting, dial, outcome_sender);
-        let seat = Seat { _place: place, _present: present };
+        let effects = Effects::new(parts, record, business, greeting, model, dial, outcome_sender);
+        let seat = Seat { place, present, leases: self.leases.clone() };
         let reins = Reins { orders, outcomes, arrival, effects, scribe };
         let carried = carry_seated(seat, Arc::clone(&self.parts), greeting, brief, reins);
         self.parts.tasks.spawn("call", carried.instrument(span));
@@ -212,12 +256,11 @@ impl Bridge {
     pub fn tell(&self, call: &CallSid, command: Command) -> bool {
         self.registry.command(call, Order::Tell(command))
     }
+}
 
-    fn greeting_key(&self, brief: &Brief, model: Option<&str>) -> GreetingKey {
-        let business = &brief.business;
-        let model = model.map_or_else(|| self.parts.realtime.model(), str::to_owned);
-        GreetingKey::new(&business.id, &brief.opening_words(), &business.voice, &model)
-    }
+fn greeting_key(brief: &Brief, model: &str) -> GreetingKey {
+    let business = &brief.business;
+    GreetingKey::new(&business.id, &brief.opening_words(), &business.voice, model)
 }
 
 impl fmt::Debug for Bridge {
@@ -237,10 +280,11 @@ impl FileSettings {
     }
 }
 
-/// What a call holds while it is carried; both are given up when it ends, in whatever way.
+/// What a call holds while it is carried; place and presence are given up when it ends, in whatever way.
 struct Seat {
-    _place: Place<CallerSocket>,
-    _present: Present<Order>,
+    place: Place<CallerSocket>,
+    present: Present<Order>,
+    leases: Leases,
 }
 
 async fn carry_seated(
@@ -256,8 +300,11 @@ async fn carry_seated(
     {
         brief.opening = Opening::GreetFrom(Greeting { words: brief.opening_words(), audio });
     }
-    carry::carry(brief, clock, reins).await;
-    drop(seat);
+    let (business, call, attempt) = (brief.business.id.clone(), brief.call.clone(), brief.attempt);
+    let ending = carry::carry(brief, clock, reins).await;
+    let Seat { place, present, leases } = seat;
+    drop((place, present));
+    leases.on_end(&business, &call, attempt, &ending).await;
 }
 
 /// Tells all calls when they are to be handed over, and when the process stops.

@@ -54,6 +54,7 @@ pub(super) fn log_over(ending: &Ending, lasted: Duration, usage: &Usage, odditie
         cached_text_tokens = usage.cached.text,
         output_audio_tokens = usage.output.audio,
         output_text_tokens = usage.output.text,
+        transcribed_ms = usage.transcribed_ms,
         garbage = oddities.garbage,
         unknown = oddities.unknown,
         bad_audio = oddities.bad_audio,

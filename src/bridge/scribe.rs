@@ -8,9 +8,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::effects::chain;
-use super::files::{self, FilePlan, Files};
-use crate::call::{EffectId, Outcome};
-use crate::domain::{CallRecord, CallSid, Intention, Message, StreamEnd, Turn};
+use super::files::{self, FilePlan, Files, Recorded};
+use crate::call::{Brief, EffectId, Outcome};
+use crate::domain::{
+    About, BusinessId, CallRecord, CallSid, InstanceId, Intention, Message, Notice, Recording, StreamEnd,
+    Turn,
+};
 use crate::lifecycle::Tasks;
 use crate::store::{Ledger, StoreError};
 
@@ -23,6 +26,16 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Until the second and third try: long enough for a failing connection to be replaced.
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(500)];
+
+/// Whose words are kept, and by whom.
+#[derive(Debug, Clone)]
+pub(super) struct Subject {
+    call: CallSid,
+    attempt: u8,
+    instance: InstanceId,
+    /// The business, when it wants to be told of messages.
+    tells: Option<BusinessId>,
+}
 
 /// Something for the ledger.
 #[derive(Debug)]
@@ -55,7 +68,7 @@ pub(super) struct Scribe {
 pub(super) fn begin(
     tasks: &Tasks,
     ledger: Arc<dyn Ledger>,
-    call: CallSid,
+    subject: Subject,
     outcomes: mpsc::Sender<(EffectId, Outcome)>,
     plan: FilePlan,
 ) -> Scribe {
@@ -63,15 +76,37 @@ pub(super) fn begin(
     let (done, ledger_done) = oneshot::channel();
     let (files, pieces) = files::queue(&plan);
     let span = tracing::Span::current();
-    let write_ledger = async move {
-        write_entries(&*ledger, &call, queue, &outcomes).await;
-        drop(done);
-    };
     let write = async move {
-        tokio::join!(write_ledger, files::write(plan, pieces));
+        let write_ledger = async {
+            write_entries(&*ledger, &subject, queue, &outcomes).await;
+            drop((done, outcomes));
+        };
+        let (recorded, ()) = tokio::join!(files::write(plan, pieces), write_ledger);
+        if let Some(recorded) = recorded {
+            keep_recording(&*ledger, subject, recorded).await;
+        }
     };
     tasks.spawn("scribe", tracing::Instrument::instrument(write, span));
     Scribe { ledger: entries, files, ledger_done }
+}
+
+impl Subject {
+    /// One stream of a call, carried by this instance.
+    pub(super) fn of(brief: &Brief, instance: &InstanceId) -> Self {
+        let business = &brief.business;
+        Self {
+            call: brief.call.clone(),
+            attempt: brief.attempt,
+            instance: instance.clone(),
+            tells: business.webhook.is_some().then(|| business.id.clone()),
+        }
+    }
+
+    /// What the business is told of a message.
+    fn notice(&self, message: &Message) -> Option<Notice> {
+        let about = About::MessageTaken { call: message.call.clone(), tool_call: message.tool_call.clone() };
+        self.tells.clone().map(|business| Notice::new(business, about, message.taken_ms))
+    }
 }
 
 impl Entry {
@@ -109,12 +144,17 @@ impl Scribe {
 
 async fn write_entries(
     ledger: &dyn Ledger,
-    call: &CallSid,
+    subject: &Subject,
     mut queue: mpsc::Receiver<Entry>,
     outcomes: &mpsc::Sender<(EffectId, Outcome)>,
 ) {
+    let mut caller_came = false;
     while let Some(entry) = queue.recv().await {
-        let written = write_entry(ledger, call, &entry).await;
+        caller_came |= matches!(entry, Entry::Answered(_));
+        let foreign = !caller_came
+            && matches!(entry, Entry::Intention(..))
+            && is_carried_elsewhere(ledger, subject).await;
+        let written = foreign || write_entry(ledger, subject, &entry).await;
         if let Some(id) = entry.effect() {
             let outcome = if written { Outcome::Done } else { Outcome::Failed };
             // A call that is over has no use for it.
@@ -123,7 +163,15 @@ async fn write_entries(
     }
 }
 
-async fn write_entry(ledger: &dyn Ledger, call: &CallSid, entry: &Entry) -> bool {
+/// Whether the caller who is waited for here is carried by another instance: what is meant here is then nothing to their
+/// call. One that cannot be asked leaves it at what is known.
+async fn is_carried_elsewhere(ledger: &dyn Ledger, subject: &Subject) -> bool {
+    let record = timeout(WRITE_PATIENCE, ledger.call(&subject.call)).await;
+    matches!(record, Ok(Ok(Some(record))) if record.is_claimed_by_another(subject.attempt, &subject.instance))
+}
+
+async fn write_entry(ledger: &dyn Ledger, subject: &Subject, entry: &Entry) -> bool {
+    let call = &subject.call;
     match entry {
         Entry::Opened(record) => {
             let open = || async { ledger.open_call(record).await.map(drop) };
@@ -134,9 +182,20 @@ async fn write_entry(ledger: &dyn Ledger, call: &CallSid, entry: &Entry) -> bool
             persist("an intention", || ledger.intend(call, intention.as_ref())).await
         }
         Entry::Turn(_, turn) => persist("a turn", || ledger.keep_turn(call, turn)).await,
-        Entry::Message(_, message) => persist("a message", || ledger.take_message(message, None)).await,
+        Entry::Message(_, message) => {
+            let notice = subject.notice(message);
+            persist("a message", || ledger.take_message(message, notice.as_ref())).await
+        }
         Entry::Ended(end) => persist("the stream's end", || ledger.end_stream(call, end)).await,
     }
+}
+
+async fn keep_recording(ledger: &dyn Ledger, subject: Subject, recorded: Recorded) {
+    let Subject { call, attempt, instance, .. } = subject;
+    let Recorded { file, length_ms } = recorded;
+    let recording = Recording { attempt, file, length_ms, instance };
+    // What could not be kept is in the log.
+    let _kept = persist("that a call was recorded", || ledger.keep_recording(&call, &recording)).await;
 }
 
 /// Tries to write until it succeeds or there is no hope left; says whether it did.

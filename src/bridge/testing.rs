@@ -1,16 +1,18 @@
-//! What the tests of this room share: a ledger that writes down what it is told, or fails as it is told.
+//! What the tests of this room share: a ledger that writes down what it is told, slots in memory, and how they fail.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 
+use super::clock::Clock;
 use crate::call::{Brief, Opening};
 use crate::domain::{
     AccountSid, Business, BusinessId, CallRecord, CallSid, Ending, InstanceId, Intention, Message,
     MicroDollars, Month, MonthUsage, Notice, Pii, PlanId, Recording, StreamEnd, Turn, Usage,
 };
-use crate::store::{CallKey, Certainty, Ledger, Listing, StoreError};
+use crate::store::{CallKey, Certainty, Lapsed, Ledger, Listing, Seating, SlotWish, Slots, StoreError};
 
 /// How the ledger behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,11 +36,20 @@ pub(super) struct TestLedger {
     /// What the next claim says, and whether the call is known.
     pub(super) claim: bool,
     pub(super) known: bool,
+    /// Which instance the record names.
+    pub(super) carried_by: &'static str,
 }
 
 impl TestLedger {
     pub(super) fn new(mood: Mood) -> Self {
-        Self { mood, tries: AtomicUsize::new(0), written: Mutex::default(), claim: true, known: true }
+        Self {
+            mood,
+            tries: AtomicUsize::new(0),
+            written: Mutex::default(),
+            claim: true,
+            known: true,
+            carried_by: "here",
+        }
     }
 
     pub(super) fn words(&self) -> Vec<String> {
@@ -64,7 +75,8 @@ impl Ledger for TestLedger {
         self.keep(format!("opened {}", record.call)).await.map(|()| true)
     }
     async fn call(&self, _call: &CallSid) -> Result<Option<CallRecord>, StoreError> {
-        Ok(self.known.then(record))
+        let carried_by = |instance: &str| InstanceId::parse(instance).unwrap();
+        Ok(self.known.then(|| CallRecord { instance: carried_by(self.carried_by), ..record() }))
     }
     async fn claim_attempt(&self, _: &CallSid, attempt: u8, _: &InstanceId) -> Result<bool, StoreError> {
         self.keep(format!("claimed {attempt}")).await.map(|()| self.claim)
@@ -100,13 +112,14 @@ impl Ledger for TestLedger {
         Ok(None)
     }
     async fn keep_recording(&self, _: &CallSid, recording: &Recording) -> Result<(), StoreError> {
-        self.keep(format!("recorded {}", recording.file)).await
+        let Recording { file, length_ms, instance, .. } = recording;
+        self.keep(format!("recorded {file} of {length_ms} ms by {instance}")).await
     }
     async fn end_stream(&self, _: &CallSid, end: &StreamEnd) -> Result<(), StoreError> {
         self.keep(format!("ended {:?}", end.ending)).await
     }
-    async fn end_call(&self, _: &CallSid, _: i64, _: Certainty) -> Result<(), StoreError> {
-        self.keep("over".to_owned()).await
+    async fn end_call(&self, _: &CallSid, at_ms: i64, sure: Certainty) -> Result<(), StoreError> {
+        self.keep(format!("over at {at_ms}, {sure:?}")).await
     }
     async fn month(&self, business: &BusinessId, month: Month) -> Result<MonthUsage, StoreError> {
         Ok(MonthUsage::nothing(business.clone(), month))
@@ -115,6 +128,110 @@ impl Ledger for TestLedger {
         Ok(Vec::new())
     }
 }
+
+/// Slots in memory.
+#[derive(Debug)]
+pub(super) struct TestSlots {
+    mood: Mutex<Mood>,
+    /// Who holds the slot of which call, and until when.
+    held: Mutex<BTreeMap<(BusinessId, CallSid), (InstanceId, i64)>>,
+}
+
+impl TestSlots {
+    pub(super) fn new() -> Self {
+        Self { mood: Mutex::new(Mood::Well), held: Mutex::default() }
+    }
+
+    pub(super) fn set_mood(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+
+    /// Who holds the slot of a call, and until when.
+    pub(super) fn holder(&self, call: &CallSid) -> Option<(String, i64)> {
+        let held = self.held.lock().unwrap();
+        let found = held.iter().find(|((_, held), _)| held == call);
+        found.map(|(_, (instance, until_ms))| (instance.to_string(), *until_ms))
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        let mood = *self.mood.lock().unwrap();
+        match mood {
+            Mood::Well => Ok(()),
+            Mood::Stuck => std::future::pending().await,
+            Mood::Flaky | Mood::Down => Err(failure()),
+        }
+    }
+}
+
+#[async_trait]
+impl Slots for TestSlots {
+    async fn take(&self, wish: &SlotWish<'_>) -> Result<Seating, StoreError> {
+        self.ready().await?;
+        let mut held = self.held.lock().unwrap();
+        let key = (wish.business.clone(), wish.call.clone());
+        let others = held
+            .iter()
+            .filter(|((business, _), (_, until_ms))| business == wish.business && *until_ms > wish.now_ms);
+        if !held.contains_key(&key) && others.count() >= wish.most as usize {
+            return Ok(Seating::Full);
+        }
+        held.insert(key, (wish.instance.clone(), wish.until_ms));
+        Ok(Seating::Seated)
+    }
+    async fn renew(
+        &self,
+        instance: &InstanceId,
+        calls: &[(BusinessId, CallSid)],
+        until_ms: i64,
+    ) -> Result<(), StoreError> {
+        self.ready().await?;
+        let mut held = self.held.lock().unwrap();
+        for call in calls {
+            if let Some(slot) = held.get_mut(call).filter(|(holder, _)| holder == instance) {
+                slot.1 = until_ms;
+            }
+        }
+        Ok(())
+    }
+    async fn free(&self, business: &BusinessId, call: &CallSid, by: &InstanceId) -> Result<(), StoreError> {
+        self.ready().await?;
+        let key = (business.clone(), call.clone());
+        self.held.lock().unwrap().retain(|held, (instance, _)| *held != key || instance != by);
+        Ok(())
+    }
+    async fn taken(&self, _: &BusinessId, now_ms: i64) -> Result<u32, StoreError> {
+        let held = self.held.lock().unwrap();
+        Ok(u32::try_from(held.values().filter(|(_, until_ms)| *until_ms > now_ms).count()).unwrap())
+    }
+    async fn lapsed(&self, before_ms: i64, most: u32) -> Result<Vec<Lapsed>, StoreError> {
+        self.ready().await?;
+        let held = self.held.lock().unwrap();
+        let lapsed = held.iter().filter(|(_, (_, until_ms))| *until_ms < before_ms);
+        let lapsed = lapsed.map(|((business, call), (_, until_ms))| Lapsed {
+            business: business.clone(),
+            call: call.clone(),
+            until_ms: *until_ms,
+        });
+        Ok(lapsed.take(most as usize).collect())
+    }
+    async fn bury(&self, lapsed: &Lapsed) -> Result<(), StoreError> {
+        self.ready().await?;
+        let key = (lapsed.business.clone(), lapsed.call.clone());
+        self.held.lock().unwrap().retain(|held, (_, until_ms)| *held != key || *until_ms != lapsed.until_ms);
+        Ok(())
+    }
+}
+
+/// The time of day in paused time: it began at the first question of the test, which has a thread of its own.
+pub(super) fn paused_clock() -> i64 {
+    thread_local! {
+        static CLOCK: Clock = Clock::start();
+    }
+    PAUSED_START_MS + CLOCK.with(|clock| i64::try_from(clock.now().as_millis()).unwrap())
+}
+
+/// When [`paused_clock`] begins.
+pub(super) const PAUSED_START_MS: i64 = 1_790_000_000_000;
 
 fn failure() -> StoreError {
     StoreError::Away { doing: "keep it", source: "the test says so".into() }

@@ -90,7 +90,8 @@ impl Call {
                 self.note(Note::CallerStops);
                 self.deadlines.set(Deadline::ModelAnswers, self.now + MODEL_ANSWERS);
             }
-            FromModel::CallerSaid(text) => {
+            FromModel::CallerSaid { text, transcribed_ms } => {
+                self.usage.add(&Usage { transcribed_ms, ..Usage::default() });
                 if let Some(turn) = self.words.caller_turn(&text, self.now) {
                     self.keep_turn(turn);
                 }

@@ -168,8 +168,12 @@ impl Call {
         self.playout.open();
         self.deadlines.set(Deadline::StreamSilent, self.now + STREAM_SILENCE);
         self.deadlines.set(Deadline::TooLong, self.now + self.brief.longest);
-        if self.brief.longest > LAST_MINUTE * 2 {
-            self.deadlines.set(Deadline::LastMinute, self.now + (self.brief.longest - LAST_MINUTE));
+        // Into the greeting of a short call it would be rude. A call that goes on in its last minute may have missed it, and
+        // if not, it is still true.
+        let resumed = matches!(self.brief.opening, Opening::Resume { .. });
+        if resumed || self.brief.longest >= LAST_MINUTE * 2 {
+            let left_after = self.brief.longest.saturating_sub(LAST_MINUTE);
+            self.deadlines.set(Deadline::LastMinute, self.now + left_after);
         }
         if let Opening::GreetFrom(greeting) = &self.brief.opening {
             self.playout.push(&Source::Greeting, &greeting.audio);

@@ -63,10 +63,11 @@ pub(super) struct Responding {
 }
 
 impl Responding {
-    /// Wishes for an answer.
+    /// Wishes for an answer. What opens the call comes before all else.
     pub(super) fn wish(&mut self, reason: Reason, instructions: Option<String>) {
         self.wishes.retain(|wish| wish.reason != reason);
-        self.wishes.push_back(Wish { reason, instructions });
+        let wish = Wish { reason, instructions };
+        if reason == Reason::Opening { self.wishes.push_front(wish) } else { self.wishes.push_back(wish) }
     }
 
     /// Waits with every wish until `at`.

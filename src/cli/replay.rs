@@ -157,7 +157,7 @@ fn describe_model(words: &FromModel) -> String {
         }
         FromModel::SpeechStarted => "the caller began to speak".to_owned(),
         FromModel::SpeechStopped => "the caller stopped".to_owned(),
-        FromModel::CallerSaid(text) => format!("the caller said {:?}", text.reveal()),
+        FromModel::CallerSaid { text, .. } => format!("the caller said {:?}", text.reveal()),
         FromModel::Refused(refusal) => format!("refuses: {} ({:?})", refusal.code, refusal.class),
         FromModel::Audio { .. } | FromModel::Words { .. } | FromModel::Other(_) => {
             "audio or words".to_owned()

@@ -7,6 +7,7 @@ mod listen;
 mod mistakes;
 mod model;
 mod platform;
+mod prices;
 mod reader;
 mod settings;
 mod storage;
@@ -26,6 +27,7 @@ pub use self::twilio::{RestKey, Twilio, TwilioAuth};
 use secrecy::SecretString;
 
 use self::reader::Reader;
+use crate::domain::PriceTable;
 
 /// Everything that can be set, checked.
 #[derive(Debug, Clone)]
@@ -38,6 +40,8 @@ pub struct Config {
     pub public: Public,
     /// Who speaks.
     pub model: ModelChoice,
+    /// What speech models cost.
+    pub prices: PriceTable,
     /// How we know Twilio, and how Twilio knows us.
     pub twilio: Twilio,
     /// Signs the pass between webhook and stream; none on a single machine, where one is made at every start.
@@ -82,6 +86,7 @@ impl Config {
         let listen = Listen::read(&mut reader, platform);
         let public = Public::read(&mut reader, platform, listen.port);
         let model = ModelChoice::read(&mut reader, platform);
+        let prices = prices::prices(&mut reader);
         let loopback = public.as_ref().is_some_and(|public| public.url.is_loopback());
         let twilio = Twilio::read(&mut reader, platform, loopback);
         let stream_token_secret = stream_token_secret(&mut reader, platform);
@@ -94,6 +99,7 @@ impl Config {
             listen,
             public,
             model,
+            prices,
             twilio,
             stream_token_secret,
             admin_token,

@@ -70,6 +70,11 @@ pub const SETTINGS: &[Setting] = &[
     ),
     open("REALTIME_MODEL", "gpt-realtime-2.1", "the speech model"),
     open("REALTIME_AUTH", "bearer", "how the key is shown: bearer, api-key, or none"),
+    open(
+        "REALTIME_PRICES",
+        "",
+        "what models cost, as JSON in dollars per million tokens, where the built-in table is not right",
+    ),
     open("TWILIO_API_KEY", "", "a key for Twilio's REST interface, in place of account and token"),
     secret("TWILIO_API_SECRET", "the secret of that key"),
     open(

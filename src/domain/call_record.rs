@@ -54,6 +54,11 @@ impl CallRecord {
         let lasted = self.answered_ms.zip(self.ended_ms).map(|(from, to)| to.saturating_sub(from));
         u64::try_from(lasted.unwrap_or(0)).unwrap_or(0)
     }
+
+    /// Whether another instance has claimed this stream of the call, or a later one was claimed.
+    pub fn is_claimed_by_another(&self, attempt: u8, instance: &InstanceId) -> bool {
+        self.attempts > attempt || (self.attempts == attempt && self.instance != *instance)
+    }
 }
 
 /// The audio of one stream, kept in a file of the instance that carried it.
@@ -235,7 +240,7 @@ pub struct ModalityTokens {
     pub image: u64,
 }
 
-/// What a call used of the model, in tokens.
+/// What a call used of the model: in tokens, and of what writes down the caller's words, in time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Usage {
@@ -245,6 +250,8 @@ pub struct Usage {
     pub cached: ModalityTokens,
     /// What the model made.
     pub output: ModalityTokens,
+    /// How much of the caller's speech was transcribed, in milliseconds.
+    pub transcribed_ms: u64,
 }
 
 impl Usage {
@@ -259,5 +266,6 @@ impl Usage {
             mine.audio = mine.audio.saturating_add(theirs.audio);
             mine.image = mine.image.saturating_add(theirs.image);
         }
+        self.transcribed_ms = self.transcribed_ms.saturating_add(other.transcribed_ms);
     }
 }

@@ -11,6 +11,7 @@ mod notice;
 mod phone_number;
 mod pii;
 mod plan;
+mod price;
 mod public_url;
 
 pub use business::{
@@ -30,4 +31,5 @@ pub use notice::{About, Limit, Notice, Webhook, WebhookSecret};
 pub use phone_number::{PhoneNumber, PhoneNumberError};
 pub use pii::Pii;
 pub use plan::{AtLimit, Plan};
+pub use price::{ModelPrice, PriceTable, Rate};
 pub use public_url::{PublicUrl, StreamUrl, UrlError};

@@ -14,6 +14,12 @@ pub struct Month {
     month: i8,
 }
 
+/// The day of a time in milliseconds since 1970, in UTC, written `2026-11-21`.
+pub(super) fn day_of(at_ms: i64) -> String {
+    let time = jiff::Timestamp::from_millisecond(at_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    TimeZone::UTC.to_datetime(time).date().to_string()
+}
+
 /// Why a text is no month.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a month is written with its year, like 2026-11")]

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::month::day_of;
 use super::{BusinessId, CallSid, NoticeId};
 
 /// Where a business wants to be told, and how it knows that it is us.
@@ -76,7 +77,7 @@ pub enum About {
         /// By which tool call of it.
         tool_call: String,
     },
-    /// A caller got the fallback because the plan is at its limit. Told once a day for each limit.
+    /// A caller came when the plan was at its limit. Told once a day for each limit.
     LimitReached {
         /// Which limit.
         limit: Limit,
@@ -93,6 +94,13 @@ pub enum Limit {
     ConcurrentCalls,
     /// Minutes in a month.
     MinutesPerMonth,
+}
+
+impl About {
+    /// That a limit was reached on the day of a time in milliseconds since 1970.
+    pub fn limit_reached(limit: Limit, at_ms: i64) -> Self {
+        Self::LimitReached { limit, day: day_of(at_ms) }
+    }
 }
 
 impl Notice {
@@ -146,6 +154,19 @@ mod tests {
         let ids: std::collections::BTreeSet<_> = all.iter().map(|notice| notice.id.clone()).collect();
         assert_eq!(ids.len(), all.len());
         assert_eq!(Notice::new(business("a"), message("t1"), 9).id, all[2].id);
+    }
+
+    #[test]
+    fn a_limit_is_told_once_a_day_and_the_day_is_that_of_utc() {
+        let told = |at_ms| {
+            let about = About::limit_reached(Limit::MinutesPerMonth, at_ms);
+            Notice::new(BusinessId::parse("a").unwrap(), about, at_ms)
+        };
+        let (evening, midnight) = (told(1_793_491_199_999), told(1_793_491_200_000));
+        let About::LimitReached { day, .. } = &midnight.about else { panic!() };
+        assert_eq!(day, "2026-11-01");
+        assert_ne!(evening.id, midnight.id);
+        assert_eq!(midnight.id, told(1_793_491_200_000 + 86_399_999).id);
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! What a caller meets: the model, the business's own fallback, or a polite sentence; never silence.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
 use super::{App, paths, words};
-use crate::bridge::Begun;
+use crate::bridge::{Begun, Terms};
 use crate::call::{Brief, Opening};
 use crate::domain::{
     AccountSid, Business, BusinessId, CallRecord, CallSid, Destination, Fallback, MicroDollars, PhoneNumber,
     Pii, Plan, PublicUrl, Usage,
 };
+use crate::registry::{Claim, Slot};
 use crate::store::{Answering, StoreError, Whose};
 use crate::wire::stream_token::{Pass, VALID_SECONDS};
 use crate::wire::twilio::twiml::{ConnectStream, Twiml, Verb, fitting};
@@ -146,19 +148,38 @@ impl App {
     }
 
     /// Begins a call here: the model is dialled, and waits for the caller.
-    pub(super) fn begin(&self, answerer: &Answerer, record: CallRecord, opening: Opening) -> Begun {
+    pub(super) fn begin(
+        &self,
+        answerer: &Answerer,
+        record: CallRecord,
+        opening: Opening,
+        slot: Slot,
+    ) -> Begun {
         let brief = self.brief(answerer, &record, opening);
-        self.bridge.begin(brief, record, answerer.plan.model.clone())
+        let plan = &answerer.plan;
+        let claim = Claim { most: plan.concurrent_calls, slot };
+        self.bridge.begin(brief, record, Terms { model: plan.model.clone(), claim })
     }
 
     /// Dials the model ahead, and sends the caller to it; to the fallback when no more calls can be carried.
-    pub(super) fn connect(&self, answerer: &Answerer, record: CallRecord, opening: Opening) -> Spoken {
+    pub(super) fn connect(
+        self: &Arc<Self>,
+        answerer: &Answerer,
+        record: CallRecord,
+        opening: Opening,
+        slot: Slot,
+    ) -> Spoken {
         let twiml = self.stream(&record);
-        let to = record.to.clone();
-        match self.begin(answerer, record, opening) {
+        let (call, attempt, to) = (record.call.clone(), record.attempts, record.to.clone());
+        match self.begin(answerer, record, opening, slot) {
             Begun::New | Begun::Already => twiml,
             Begun::Full => {
                 tracing::warn!(business.id = %answerer.business.id, "this instance can take no more calls; a caller got the fallback");
+                if attempt > 1 {
+                    self.over_for_good(&call);
+                } else {
+                    self.never_began(answerer.business.id.clone(), call);
+                }
                 self.fall_back(&answerer.business, &to)
             }
         }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::State;
 
 use super::answer::Spoken;
-use super::next::LEDGER_PATIENCE;
 use super::signed::Signed;
 use super::{App, words};
 use crate::call::Interruption;
@@ -19,28 +18,26 @@ const MAX_ATTEMPTS: u8 = 6;
 pub(super) async fn dial(State(app): State<Arc<App>>, request: Signed<DialOutcome>) -> Spoken {
     let ended = request.into_form();
     if ended.dialled.was_answered() || ended.status.is_over() {
+        // The model had no part in the talk of those two.
+        let talked_ms = i64::from(ended.duration_s.unwrap_or(0)) * 1_000;
+        app.over_for_good_since(&ended.call, talked_ms);
         return Spoken::hang_up();
     }
     let Some(mut record) = app.kept(&ended.call).await else {
+        app.over_for_good(&ended.call);
         return Spoken::goodbye(words::NOBODY_THERE);
     };
     // The fallback did not answer either: there is nobody left, least of all the model that could not serve the call.
     let Some(Intention::Transfer(destination)) = record.intention.take() else {
+        app.over_for_good(&record.call);
         return Spoken::goodbye(words::NOBODY_THERE);
     };
     if record.attempts >= MAX_ATTEMPTS {
+        app.over_for_good(&record.call);
         return Spoken::goodbye(words::NOBODY_THERE);
     }
     // Were it left standing, the next accident would ring the same telephone again.
-    match tokio::time::timeout(LEDGER_PATIENCE, app.ledger.intend(&record.call, None)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            tracing::warn!(call.id = %record.call, %error, "cannot clear what a call meant to do");
-        }
-        Err(_) => {
-            tracing::warn!(call.id = %record.call, "the ledger did not clear in time what a call meant to do");
-        }
-    }
+    app.nothing_meant(&record.call).await;
     let label = label(&app, &record, &destination).await;
     app.resume(record, Interruption::TransferFailed(label), MAX_ATTEMPTS).await
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -19,7 +20,7 @@ use crate::bridge::{Bridge, BridgeSettings};
 use crate::clients::{Auth, RealtimeClient, RealtimeSettings, tls_with_public_roots};
 use crate::domain::{
     AccountSid, Business, BusinessId, BusinessImport, CallRecord, CallSid, InstanceId, Intention,
-    MicroDollars, PhoneNumber, Pii, Plan, PlanId, PublicUrl, Usage,
+    MicroDollars, PhoneNumber, Pii, Plan, PlanId, PriceTable, PublicUrl, Usage,
 };
 use crate::lifecycle::Tasks;
 use crate::registry::Registry;
@@ -114,8 +115,11 @@ impl House {
             ledger: Arc::new(store.clone()),
             slots: Arc::new(store.clone()),
             outbox: Arc::new(store.clone()),
+            limits_patience: Duration::from_secs(60),
             bridge: Bridge::new(BridgeSettings {
                 ledger: Arc::new(store.clone()),
+                slots: Arc::new(store.clone()),
+                prices: PriceTable::default(),
                 realtime: RealtimeClient::new(nowhere()).unwrap(),
                 twilio: None,
                 registry: registry.clone(),
@@ -126,6 +130,7 @@ impl House {
                 most_calls: MOST_CALLS,
                 transfer_twiml: Box::new(|_, _| String::new()),
                 caller_hash_key: None,
+                clock: || NOW_MS,
             }),
             registry,
             verifier: Verifier::new(vec!["an older token".to_owned().into(), TOKEN.to_owned().into()]),

@@ -24,6 +24,7 @@ use super::upgrade::{Seen, Upgrade};
 use crate::bridge::{Begun, CallerSocket, caller_socket_config};
 use crate::call::{Command, Interruption, Opening};
 use crate::domain::{CallRecord, CallSid, Ending, Intention, MicroDollars, Pii, StreamEnd, Usage};
+use crate::registry::Slot;
 use crate::wire::Text;
 use crate::wire::stream_token::{Pass, PassError};
 use crate::wire::twilio::media::{FromTwilio, Start};
@@ -174,7 +175,7 @@ async fn first_start(socket: &mut CallerSocket) -> Result<Start, Refused> {
 }
 
 /// Hands the caller to the call that waits here, or to one made now when the webhook was answered elsewhere.
-async fn receive(app: &App, seen: &Seen, pass: &Pass, start: Start, socket: CallerSocket) {
+async fn receive(app: &Arc<App>, seen: &Seen, pass: &Pass, start: Start, socket: CallerSocket) {
     let (start, socket) = match app.bridge.arrive(&pass.call, pass.attempt, start, socket) {
         Ok(()) => return log_accepted(seen, pass, "met by the call that waited for it"),
         Err(back) => *back,
@@ -189,7 +190,7 @@ async fn receive(app: &App, seen: &Seen, pass: &Pass, start: Start, socket: Call
 }
 
 /// Begins a call from what the pass and the ledger say of it.
-async fn begin_here(app: &App, pass: &Pass, start: &Start) -> Result<(), Refused> {
+async fn begin_here(app: &Arc<App>, pass: &Pass, start: &Start) -> Result<(), Refused> {
     let said = |name: &str| Pii::new(start.custom_parameters.reveal().get(name).cloned().unwrap_or_default());
     let (from, to) = (said("from"), said("to"));
     let leg = Leg { call: &pass.call, account: &pass.account, from: &from, to: &to };
@@ -208,7 +209,13 @@ async fn begin_here(app: &App, pass: &Pass, start: &Start) -> Result<(), Refused
     } else {
         Opening::Greet
     };
-    match app.begin(&answerer, record, opening) {
+    if record.intention.is_some() {
+        // Whoever waits for this caller elsewhere has given up on the model there. It is tried again here, and if it
+        // answers, nothing was meant.
+        app.nothing_meant(&pass.call).await;
+    }
+    // Its slot is taken over from whoever waits for it.
+    match app.begin(&answerer, record, opening, Slot::Wanted) {
         Begun::New | Begun::Already => Ok(()),
         Begun::Full => Err(Refused::TooManyCalls),
     }

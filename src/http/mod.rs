@@ -13,6 +13,7 @@ mod health;
 mod hop;
 #[cfg(test)]
 mod house;
+mod limits;
 pub mod listen;
 mod media;
 mod next;
@@ -26,6 +27,7 @@ mod voice;
 mod words;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{any, get, post};
@@ -35,6 +37,7 @@ pub use self::answer::transfer_twiml;
 pub use self::api::openapi;
 pub use self::hop::HOP;
 use self::hop::Hop;
+pub use self::limits::LIMITS_PATIENCE;
 use crate::bridge::{Bridge, Order};
 use crate::domain::{InstanceId, PublicUrl, StreamUrl};
 use crate::lifecycle::Tasks;
@@ -53,6 +56,8 @@ pub struct App {
     pub slots: Arc<dyn Slots>,
     /// What businesses are still to be told.
     pub outbox: Arc<dyn Outbox>,
+    /// How long a caller's webhook waits for what the plan allows: [`LIMITS_PATIENCE`] when callers are people.
+    pub limits_patience: Duration,
     /// What carries calls.
     pub bridge: Arc<Bridge>,
     /// The calls it carries.

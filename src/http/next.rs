@@ -11,6 +11,7 @@ use super::signed::Signed;
 use super::{App, words};
 use crate::call::{Interruption, Opening};
 use crate::domain::{CallRecord, CallSid, Intention, Turn};
+use crate::registry::Slot;
 use crate::wire::twilio::form::NextRequest;
 
 /// How many streams a call may have because of accidents: whatever broke three was no accident.
@@ -24,12 +25,17 @@ pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextReques
     let attempt = request.query().first(ATTEMPT).and_then(|attempt| attempt.parse().ok()).unwrap_or(1);
     let call = request.into_form();
     if call.status.is_over() {
+        app.over_for_good(&call.call);
         return Spoken::hang_up();
     }
     let Some(mut record) = app.kept(&call.call).await else {
         return app.fall_back_by_line(&call.to).await;
     };
     record.attempts = record.attempts.max(attempt);
+    if record.intention.is_some() {
+        // Whatever follows, a transfer of an hour too, the model has no part in it.
+        app.over_for_good(&record.call);
+    }
     match &record.intention {
         Some(Intention::HangUp) => Spoken::hang_up(),
         Some(Intention::Transfer(destination)) => {
@@ -76,14 +82,34 @@ impl App {
         }
     }
 
+    /// Keeps that nothing is meant to happen any more when the stream of a call closes.
+    pub(super) async fn nothing_meant(&self, call: &CallSid) {
+        match tokio::time::timeout(LEDGER_PATIENCE, self.ledger.intend(call, None)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(call.id = %call, %error, "cannot clear what a call meant to do"),
+            Err(_) => {
+                tracing::warn!(call.id = %call, "the ledger did not clear in time what a call meant to do");
+            }
+        }
+    }
+
     /// One more stream for a call, or its fallback when it had `most` already.
-    pub(super) async fn resume(&self, mut record: CallRecord, why: Interruption, most: u8) -> Spoken {
+    pub(super) async fn resume(
+        self: &Arc<Self>,
+        mut record: CallRecord,
+        why: Interruption,
+        most: u8,
+    ) -> Spoken {
         let answerer = match self.who_answers(Some(&record.business), &record.to).await {
             Ok(answerer) => answerer,
-            Err(nobody) => return self.without_answerer(nobody, &record),
+            Err(nobody) => {
+                self.over_for_good(&record.call);
+                return self.without_answerer(nobody, &record);
+            }
         };
         if record.attempts >= most || self.tasks.hard().is_cancelled() {
             tracing::warn!(call.id = %record.call, attempts = record.attempts, "a call is not resumed again, and got the fallback");
+            self.over_for_good(&record.call);
             return self.fall_back(&answerer.business, &record.to);
         }
         record.attempts += 1;
@@ -91,7 +117,7 @@ impl App {
         record.instance = self.instance.clone();
         tracing::info!(call.id = %record.call, attempt = record.attempts, "a call is resumed");
         let history = self.history(&record.call).await;
-        self.connect(&answerer, record, Opening::Resume { history, why })
+        self.connect(&answerer, record, Opening::Resume { history, why }, Slot::Wanted)
     }
 
     /// What is left for a caller whose business cannot be found any more.

@@ -7,10 +7,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::App;
-use super::next::LEDGER_PATIENCE;
 use super::signed::Signed;
 use crate::call::Command;
-use crate::store::Certainty;
 use crate::wire::twilio::form::{CallStatusUpdate, StreamStatus};
 
 /// The status callback of a call. Twilio gives no order to these, and only the last word matters.
@@ -22,16 +20,7 @@ pub(super) async fn call(State(app): State<Arc<App>>, request: Signed<CallStatus
     if app.bridge.tell(&call.call, Command::CallOver) {
         tracing::info!(call.id = %call.call, "Twilio says that a call is over which was still carried here");
     }
-    match tokio::time::timeout(
-        LEDGER_PATIENCE,
-        app.ledger.end_call(&call.call, (app.clock)(), Certainty::Told),
-    )
-    .await
-    {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(call.id = %call.call, %error, "cannot keep the end of a call"),
-        Err(_) => tracing::warn!(call.id = %call.call, "the ledger did not keep the end of a call in time"),
-    }
+    app.keep_over(&call.call, (app.clock)()).await;
     StatusCode::NO_CONTENT
 }
 

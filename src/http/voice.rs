@@ -7,7 +7,6 @@ use axum::extract::State;
 use super::answer::{Leg, Nobody, Spoken};
 use super::signed::Signed;
 use super::{App, words};
-use crate::call::Opening;
 use crate::domain::BusinessId;
 use crate::wire::twilio::form::IncomingCall;
 
@@ -32,7 +31,7 @@ pub(super) async fn voice(State(app): State<Arc<App>>, request: Signed<IncomingC
             tracing::warn!(call.id = %call.call, "a call came while this instance was stopping, and got the fallback");
             app.fall_back(&answerer.business, &call.to)
         }
-        Ok(answerer) => app.connect(&answerer, app.record(&leg, &answerer), Opening::Greet),
+        Ok(answerer) => app.connect_within_plan(&answerer, app.record(&leg, &answerer)).await,
         Err(nobody) => {
             let answer = match &nobody {
                 Nobody::Unknown => Spoken::goodbye(words::NOT_IN_SERVICE),

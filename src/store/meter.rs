@@ -34,10 +34,11 @@ impl Metered {
             sum.image = follow(sum.image, before.image, now.image);
         };
         // Taken apart so that a kind of use that is added to it cannot be forgotten here.
-        let Usage { input, cached, output } = &mut month.usage;
+        let Usage { input, cached, output, transcribed_ms } = &mut month.usage;
         tokens(input, before.usage.input, now.usage.input);
         tokens(cached, before.usage.cached, now.usage.cached);
         tokens(output, before.usage.output, now.usage.output);
+        *transcribed_ms = follow(*transcribed_ms, before.usage.transcribed_ms, now.usage.transcribed_ms);
         let micros = month.cost.micros().saturating_sub(before.cost.micros());
         month.cost = MicroDollars::new(micros) + now.cost;
     }

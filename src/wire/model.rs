@@ -195,7 +195,12 @@ pub enum FromModel {
     /// The caller stopped.
     SpeechStopped,
     /// What the caller said, as the model's transcription understood it; often late.
-    CallerSaid(Pii<String>),
+    CallerSaid {
+        /// The words; empty when none were understood.
+        text: Pii<String>,
+        /// How much speech was transcribed for it, in milliseconds, where the model says so.
+        transcribed_ms: u64,
+    },
     /// The model refused something, or failed.
     Refused(Refusal),
     /// A word we do not use. Counted.

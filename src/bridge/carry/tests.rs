@@ -11,17 +11,23 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
+use super::super::effects::Prices;
 use super::super::files::FilePlan;
 use super::super::greetings::{GreetingKey, Greetings};
 use super::super::leg::caller_socket_config;
-use super::super::testing::{Mood, TestLedger, brief, call_sid, record};
+use super::super::scribe::Subject;
+use super::super::testing::{Mood, TestLedger, brief, call_sid, paused_clock, record};
 use super::super::{BridgeParts, scribe};
 use super::*;
 use crate::call::Command;
 use crate::call::event_log::{Verdict, replay};
 use crate::clients::{Auth, RealtimeClient, RealtimeSettings, tls_with_public_roots};
+use crate::domain::PriceTable;
 use crate::lifecycle::Tasks;
 use crate::wire::twilio::media::Start;
+
+/// The model that is dialled, as the effects know it.
+const MODEL: &str = "gpt-realtime-2.1";
 
 type Peer = WebSocketStream<DuplexStream>;
 
@@ -54,7 +60,8 @@ impl World {
         let (outcome_sender, outcomes) = mpsc::channel(8);
         let (arrive, arrival) = oneshot::channel();
         let (dialled, models) = mpsc::channel(4);
-        let scribe = scribe::begin(&tasks, ledger.clone(), call_sid(), outcome_sender.clone(), plan);
+        let subject = Subject::of(&brief(), &record().instance);
+        let scribe = scribe::begin(&tasks, ledger.clone(), subject, outcome_sender.clone(), plan);
         let dial = Box::new(move || -> Dialling<Peer> {
             let dialled = dialled.clone();
             Box::pin(async move {
@@ -73,10 +80,12 @@ impl World {
         let voice = &brief.business.voice;
         let greeting = GreetingKey::new(&brief.business.id, "Hello.", voice, "m");
         let parts = parts(tasks.clone());
-        let effects =
-            Effects::new(Arc::new(parts), record(), brief.business.clone(), greeting, dial, outcome_sender);
+        let (parts, business, model) = (Arc::new(parts), brief.business.clone(), MODEL.to_owned());
+        let effects = Effects::new(parts, record(), business, greeting, model, dial, outcome_sender);
         let reins = Reins { orders: order_queue, outcomes, arrival, effects, scribe };
-        let carried = tasks.spawn("call", carry(brief, Clock::start(), reins));
+        let carried = tasks.spawn("call", async move {
+            carry(brief, Clock::start(), reins).await;
+        });
         Self { orders, arrive: Some(arrive), models, ledger, tasks, carried }
     }
 
@@ -121,6 +130,8 @@ fn parts(tasks: Tasks) -> BridgeParts {
         greetings: Greetings::new(None),
         transfer_twiml: Box::new(|_, _| String::new()),
         caller_hash_key: None,
+        prices: Prices::new(PriceTable::default()),
+        clock: paused_clock,
     }
 }
 

@@ -97,6 +97,65 @@ fn a_call_is_told_of_its_last_minute_and_ends_when_it_is_over() {
 }
 
 #[test]
+fn a_resumed_call_is_told_of_its_last_minute_too_and_after_its_opening() {
+    for (left_s, told_at_ms) in [(90, 30_000), (60, 0), (120, 60_000)] {
+        let opening = Opening::Resume { history: vec![], why: Interruption::TransferFailed("x".to_owned()) };
+        let mut stage = Stage::new(Brief { longest: Duration::from_secs(left_s), opening, ..brief() });
+        stage.caller(start());
+        stage.until(100);
+        stage.model(FromModel::Ready(AudioFormat::Mulaw8k));
+        assert!(stage.last_ask().unwrap().0.unwrap().contains("Nobody answered at x"), "{left_s}");
+        stage.answer("opening", 100, "Sorry.");
+        stage.model(FromModel::SpeechStarted);
+        stage.take();
+        if told_at_ms > 1_000 {
+            stage.until(told_at_ms - 500);
+            assert_eq!(stage.said_to_model(), [], "{left_s}");
+        }
+        stage.until(told_at_ms + 1_000);
+        assert!(stage.last_ask().unwrap().0.unwrap().contains("one minute is left"), "{left_s}");
+        stage.answer("minute", 500, "One minute.");
+        stage.until(left_s * 1_000 + 500);
+        assert!(stage.last_ask().unwrap().0.unwrap().contains("The time for this call is over"), "{left_s}");
+    }
+}
+
+#[test]
+fn what_every_answer_used_is_counted_however_it_ended() {
+    let mut stage = Stage::after_greeting();
+    let before = stage.call.usage;
+    let tokens = |audio| ModalityTokens { audio, ..ModalityTokens::default() };
+    let usage = |audio| Usage { input: tokens(audio), output: tokens(1), ..Usage::default() };
+    let outcomes = [
+        (ResponseOutcome::Completed, Some(usage(10))),
+        (ResponseOutcome::Cancelled, Some(usage(100))),
+        (ResponseOutcome::Incomplete("max_output_tokens".to_owned()), Some(usage(1_000))),
+        (ResponseOutcome::Failed("server_error".to_owned()), Some(usage(10_000))),
+        (ResponseOutcome::Cancelled, None),
+    ];
+    for (number, (outcome, usage)) in outcomes.into_iter().enumerate() {
+        let response = ResponseId::from(format!("r{number}").as_str());
+        stage.model(FromModel::ResponseStarted { response: response.clone(), tag: None });
+        stage.model(FromModel::ResponseDone { response, outcome, usage });
+    }
+    // One that nobody knows of was paid for all the same.
+    let (response, outcome) = ("unknown".into(), ResponseOutcome::Completed);
+    stage.model(FromModel::ResponseDone { response, outcome, usage: Some(usage(100_000)) });
+    stage.model(FromModel::CallerSaid { text: "Hello.".to_owned().into(), transcribed_ms: 1_300 });
+    stage.model(FromModel::CallerSaid { text: String::new().into(), transcribed_ms: 700 });
+    let expected = Usage { transcribed_ms: 2_000, output: tokens(5), ..usage(111_110) };
+    let mut all = before;
+    all.add(&expected);
+    assert_eq!(stage.call.usage, all);
+    stage.caller(FromTwilio::Stop);
+    let over = stage.notes().into_iter().find_map(|note| match note {
+        Note::Over { usage, .. } => Some(usage),
+        _ => None,
+    });
+    assert_eq!(over, Some(all));
+}
+
+#[test]
 fn a_lost_model_is_an_accident_and_a_lost_stream_too() {
     let mut model = Stage::after_greeting();
     model.tell(Input::Lost(Side::Model));

@@ -19,10 +19,13 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::*;
 use crate::domain::{
-    AccountSid, BusinessId, BusinessImport, CallSid, DestinationId, Ending, Moment, StreamSid, Turn,
+    AccountSid, BusinessId, BusinessImport, CallSid, DestinationId, Ending, ModalityTokens, Moment,
+    StreamSid, Turn,
 };
 use crate::wire::Text;
-use crate::wire::model::{AudioFormat, FromModel, Refusal, RefusalClass, ResponseOutcome, ToModel};
+use crate::wire::model::{
+    AudioFormat, FromModel, Refusal, RefusalClass, ResponseId, ResponseOutcome, ToModel,
+};
 use crate::wire::twilio::media::{FromTwilio, MediaFormat, Start, ToTwilio};
 
 pub(super) const LUNA: &str = r#"{"plans":[{"id":"premium","concurrentCalls":10,"minutesPerMonth":2000,"minutesPerCall":30}],

@@ -460,5 +460,5 @@ fn turn(attempt: u8, number: u32, began_ms: u64) -> Turn {
 /// Some use of every kind, so many times.
 pub(super) fn usage(times: u64) -> Usage {
     let tokens = |kind: u64| ModalityTokens { text: kind * times, audio: kind * 10 * times, image: 0 };
-    Usage { input: tokens(3), cached: tokens(2), output: tokens(5) }
+    Usage { input: tokens(3), cached: tokens(2), output: tokens(5), transcribed_ms: 7 * times }
 }

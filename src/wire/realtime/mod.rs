@@ -59,7 +59,9 @@ impl Codec {
             ServerEvent::Error(error) => return self.on_error(&error),
             ServerEvent::SpeechStarted => FromModel::SpeechStarted,
             ServerEvent::SpeechStopped => FromModel::SpeechStopped,
-            ServerEvent::CallerTranscript(text) => FromModel::CallerSaid(text),
+            ServerEvent::CallerTranscript(text, transcribed_ms) => {
+                FromModel::CallerSaid { text, transcribed_ms }
+            }
             ServerEvent::ResponseCreated(response, tag) => FromModel::ResponseStarted { response, tag },
             ServerEvent::AudioDelta(response, item, content_index, audio) => {
                 FromModel::Audio { response, item, content_index, audio }

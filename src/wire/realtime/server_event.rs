@@ -26,8 +26,9 @@ pub enum ServerEvent {
     SpeechStarted,
     /// The caller stopped.
     SpeechStopped,
-    /// What the caller said, transcribed; empty when that failed.
-    CallerTranscript(Pii<String>),
+    /// What the caller said, transcribed; empty when that failed. And how much speech was transcribed for it, in
+    /// milliseconds.
+    CallerTranscript(Pii<String>, u64),
     /// An answer begins; the tag is ours, from its metadata.
     ResponseCreated(ResponseId, Option<u32>),
     /// Audio, base64.
@@ -163,6 +164,8 @@ struct Head<'a> {
     response: Option<&'a RawValue>,
     #[serde(borrow)]
     item: Option<&'a RawValue>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     transcript: Loose<'a>,
     #[serde(borrow, default)]
@@ -215,11 +218,12 @@ impl Head<'_> {
             "input_audio_buffer.speech_started" => ServerEvent::SpeechStarted,
             "input_audio_buffer.speech_stopped" => ServerEvent::SpeechStopped,
             "conversation.item.input_audio_transcription.completed" => {
-                ServerEvent::CallerTranscript(personal(&self.transcript))
+                let usage: TranscriptionUsage = object(self.usage);
+                ServerEvent::CallerTranscript(personal(&self.transcript), usage.length_ms())
             }
             // Words that were not understood: without them, the next ones would be taken for these.
             "conversation.item.input_audio_transcription.failed" => {
-                ServerEvent::CallerTranscript(Pii::new(String::new()))
+                ServerEvent::CallerTranscript(Pii::new(String::new()), 0)
             }
             "response.created" => {
                 let body: ResponseBody = object(self.response);
@@ -361,8 +365,32 @@ impl UsageBody {
             input: input.all.read(),
             cached: input.cached_tokens_details.unwrap_or_default().read(),
             output: self.output_token_details.unwrap_or_default().read(),
+            transcribed_ms: 0,
         }
     }
+}
+
+/// One token of the caller's audio: what OpenAI says, and what is measured.
+const MS_PER_AUDIO_TOKEN: u64 = 100;
+
+/// What a transcription used: seconds of some models, tokens of the others.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct TranscriptionUsage {
+    seconds: Option<f64>,
+    input_token_details: Option<Tokens>,
+}
+
+impl TranscriptionUsage {
+    fn length_ms(&self) -> u64 {
+        let tokens = self.input_token_details.and_then(|tokens| tokens.audio_tokens).unwrap_or(0);
+        self.seconds.map_or(tokens.saturating_mul(MS_PER_AUDIO_TOKEN), whole_ms)
+    }
+}
+
+/// Of a number that is none, or is below zero, nothing is left; of one too large, the largest.
+fn whole_ms(seconds: f64) -> u64 {
+    (seconds * 1_000.0).round() as u64
 }
 
 /// The GA shape of a session and the beta's, of which we need the formats only.

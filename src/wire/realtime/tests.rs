@@ -69,7 +69,7 @@ fn the_events_we_use_are_recognised_in_the_corpus() {
             | ServerEvent::Error(_)
             | ServerEvent::SpeechStarted
             | ServerEvent::SpeechStopped
-            | ServerEvent::CallerTranscript(_)
+            | ServerEvent::CallerTranscript(_, _)
             | ServerEvent::ResponseCreated(..)
             | ServerEvent::AudioDelta(..)
             | ServerEvent::AudioDone(..)
@@ -201,6 +201,7 @@ fn an_answer_carries_our_tag_its_tools_and_its_usage() {
         input: crate::domain::ModalityTokens { text: 119, audio: 13, image: 0 },
         cached: crate::domain::ModalityTokens { text: 64, audio: 0, image: 0 },
         output: crate::domain::ModalityTokens { text: 30, audio: 91, image: 0 },
+        transcribed_ms: 0,
     };
     assert_eq!(usage, expected);
     let failed = r#"{"type":"response.done","response":{"id":"r","status":"failed","status_details":{"type":"failed","error":{"type":"server_error","code":null}},"usage":null}}"#;
@@ -232,7 +233,32 @@ fn what_we_say_has_the_services_shape_and_its_own_name() {
 }
 
 #[test]
+fn a_transcription_says_how_much_speech_it_took_in_tokens_or_in_seconds() {
+    let heard = |usage: &str| {
+        let frame = format!(
+            r#"{{"type":"conversation.item.input_audio_transcription.completed","item_id":"i","content_index":0,"transcript":"Hi.","usage":{usage}}}"#
+        );
+        let Some(FromModel::CallerSaid { text, transcribed_ms }) = hear(&mut asked(), &frame) else {
+            panic!()
+        };
+        assert_eq!(text.reveal(), "Hi.");
+        transcribed_ms
+    };
+    let tokens = r#"{"type":"tokens","total_tokens":22,"input_tokens":13,"input_token_details":{"text_tokens":0,"audio_tokens":13},"output_tokens":9}"#;
+    for (usage, ms) in [
+        (tokens, 1_300),
+        (r#"{"type":"duration","seconds":1.28}"#, 1_280),
+        (r#"{"type":"duration","seconds":-1}"#, 0),
+        (r#"{"type":"something new"}"#, 0),
+        ("null", 0),
+        ("7", 0),
+    ] {
+        assert_eq!(heard(usage), ms, "{usage}");
+    }
+}
+
+#[test]
 fn a_transcription_that_failed_is_one_without_words() {
     let frame = r#"{"type":"conversation.item.input_audio_transcription.failed","event_id":"e","item_id":"i","content_index":0,"error":{"type":"transcription_error","code":"audio_unintelligible","message":"m","param":null}}"#;
-    assert_eq!(ServerEvent::parse(&frame.into()), ServerEvent::CallerTranscript(String::new().into()));
+    assert_eq!(ServerEvent::parse(&frame.into()), ServerEvent::CallerTranscript(String::new().into(), 0));
 }
