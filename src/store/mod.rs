@@ -7,6 +7,7 @@
 mod cached;
 pub mod conformance;
 mod document;
+mod meter;
 mod sqlite;
 
 use std::fmt;
