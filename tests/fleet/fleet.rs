@@ -112,6 +112,13 @@ impl Fleet {
         killed
     }
 
+    /// Kills all of them.
+    pub(crate) fn kill_all(&mut self) {
+        while self.members.iter().any(|member| member.alive) {
+            self.kill_the_busiest();
+        }
+    }
+
     /// A telephone with connections of its own.
     pub(crate) fn phone(&self) -> Phone {
         Phone::new(Some(self.rest.line())).unwrap()

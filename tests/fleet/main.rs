@@ -8,3 +8,5 @@ mod calls;
 mod fleet;
 #[cfg(test)]
 mod instance;
+#[cfg(test)]
+mod notices;
