@@ -51,7 +51,7 @@ async fn label(app: &App, record: &CallRecord, destination: &DestinationId) -> S
 
 #[cfg(test)]
 mod tests {
-    use super::super::house::{ACCOUNT, CALL, CALLER, House, LINE};
+    use super::super::house::{ACCOUNT, CALL, CALLER, House, LINE, NOW_MS};
     use super::*;
 
     async fn ended(house: &House, outcome: &str) -> String {
@@ -88,6 +88,22 @@ mod tests {
             assert!(house.waits(4));
             assert_eq!(house.record().await.intention, None, "the next accident must not ring again");
         }
+    }
+
+    #[tokio::test]
+    async fn the_minutes_of_a_call_end_before_two_people_talk() {
+        let house = House::new().await;
+        house.keep(1, to_the_front_office()).await;
+        let form = [
+            ("CallSid", CALL),
+            ("AccountSid", ACCOUNT),
+            ("CallStatus", "in-progress"),
+            ("DialCallStatus", "completed"),
+            ("DialCallDuration", "40"),
+        ];
+        assert_eq!(house.post("/twilio-dial", &form).await.twiml(), "<Hangup/>");
+        house.settled().await;
+        assert_eq!(house.record().await.ended_ms, Some(NOW_MS - 40_000));
     }
 
     #[tokio::test]

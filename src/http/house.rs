@@ -24,7 +24,7 @@ use crate::domain::{
 };
 use crate::lifecycle::Tasks;
 use crate::registry::Registry;
-use crate::store::{Directory, Ledger as _, Listing, Sqlite, StoreError};
+use crate::store::{Directory, Ledger as _, Listing, Slots, Sqlite, StoreError};
 use crate::wire::stream_token::PassKey;
 use crate::wire::twilio::signature::Verifier;
 
@@ -63,6 +63,35 @@ pub(super) struct House {
     pub(super) routes: Router,
 }
 
+/// What a house is made of.
+pub(super) struct Furniture<'a> {
+    pub(super) public_url: &'a str,
+    pub(super) admin_token: Option<&'a str>,
+    pub(super) instance: &'a str,
+    /// How many calls it carries.
+    pub(super) most_calls: usize,
+    pub(super) directory: Arc<dyn Directory>,
+    pub(super) slots: Arc<dyn Slots>,
+    pub(super) limits_patience: Duration,
+    pub(super) store: Sqlite,
+}
+
+impl Furniture<'_> {
+    /// All of one store.
+    pub(super) fn of(store: &Sqlite) -> Self {
+        Self {
+            public_url: "https://voice.example.com",
+            admin_token: Some(ADMIN_TOKEN),
+            instance: "i-1",
+            most_calls: MOST_CALLS,
+            directory: Arc::new(store.clone()),
+            slots: Arc::new(store.clone()),
+            limits_patience: Duration::from_secs(60),
+            store: store.clone(),
+        }
+    }
+}
+
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
@@ -75,50 +104,66 @@ impl House {
     }
 
     pub(super) async fn at(public_url: &str) -> Self {
-        let store = furnished().await;
-        Self::over(public_url, Arc::new(store.clone()), store, Some(ADMIN_TOKEN))
+        Self::furnished(Furniture { public_url, ..Furniture::of(&furnished().await) })
     }
 
     /// One the world can reach, with this token or none.
     pub(super) async fn with_token(token: Option<&str>) -> Self {
-        let store = furnished().await;
-        Self::over("https://voice.example.com", Arc::new(store.clone()), store, token)
+        Self::furnished(Furniture { admin_token: token, ..Furniture::of(&furnished().await) })
     }
 
     /// One nobody but its own machine can reach, without a token.
     pub(super) async fn at_home() -> Self {
-        let store = furnished().await;
-        Self::over("http://localhost:8080", Arc::new(store.clone()), store, None)
+        let furniture = Furniture::of(&furnished().await);
+        Self::furnished(Furniture { public_url: "http://localhost:8080", admin_token: None, ..furniture })
     }
 
     /// With a directory of one's own before the store.
     pub(super) async fn with(directory: impl FnOnce(Sqlite) -> Arc<dyn Directory>) -> Self {
         let store = furnished().await;
-        Self::over("https://voice.example.com", directory(store.clone()), store, Some(ADMIN_TOKEN))
+        Self::furnished(Furniture { directory: directory(store.clone()), ..Furniture::of(&store) })
     }
 
     pub(super) async fn without_plans() -> Self {
         Self::with(|store| Arc::new(Planless(store))).await
     }
 
-    fn over(
-        public_url: &str,
-        directory: Arc<dyn Directory>,
-        store: Sqlite,
-        admin_token: Option<&str>,
-    ) -> Self {
+    /// A house of other people's businesses and plans, in the shape of the import file.
+    pub(super) async fn of(import: &str) -> Self {
+        let store = Sqlite::open("sqlite::memory:").await.unwrap();
+        store.import(&serde_json::from_str(import).unwrap()).await.unwrap();
+        Self::furnished(Furniture { most_calls: 1_000, ..Furniture::of(&store) })
+    }
+
+    /// Another instance over the same store.
+    pub(super) fn another(&self) -> Self {
+        Self::furnished(Furniture { instance: "i-2", ..Furniture::of(&self.store) })
+    }
+
+    pub(super) fn furnished(furniture: Furniture<'_>) -> Self {
+        let Furniture {
+            public_url,
+            admin_token,
+            instance,
+            most_calls,
+            directory,
+            slots,
+            limits_patience,
+            store,
+        } = furniture;
         let tasks = Tasks::new();
         let registry = Registry::new();
+        let instance = InstanceId::parse(instance).unwrap();
         let public_url = PublicUrl::parse(public_url).unwrap();
         let app = Arc::new(App {
             directory,
             ledger: Arc::new(store.clone()),
-            slots: Arc::new(store.clone()),
+            slots: Arc::clone(&slots),
             outbox: Arc::new(store.clone()),
-            limits_patience: Duration::from_secs(60),
+            limits_patience,
             bridge: Bridge::new(BridgeSettings {
                 ledger: Arc::new(store.clone()),
-                slots: Arc::new(store.clone()),
+                slots,
                 prices: PriceTable::default(),
                 realtime: RealtimeClient::new(nowhere()).unwrap(),
                 twilio: None,
@@ -126,8 +171,8 @@ impl House {
                 tasks: tasks.clone(),
                 data_dir: None,
                 keep_event_logs: false,
-                instance: InstanceId::parse("i-1").unwrap(),
-                most_calls: MOST_CALLS,
+                instance: instance.clone(),
+                most_calls,
                 transfer_twiml: Box::new(|_, _| String::new()),
                 caller_hash_key: None,
                 clock: || NOW_MS,
@@ -138,7 +183,7 @@ impl House {
             admin_token: admin_token.map(Into::into),
             stream_public_url: public_url.clone(),
             public_url,
-            instance: InstanceId::parse("i-1").unwrap(),
+            instance,
             tasks,
             clock: || NOW_MS,
         });
@@ -214,6 +259,24 @@ impl House {
 
     pub(super) async fn record(&self) -> CallRecord {
         self.store.call(&CallSid::parse(CALL).unwrap()).await.unwrap().unwrap()
+    }
+
+    /// Waits until what was told off a caller's way is kept.
+    pub(super) async fn settled(&self) {
+        self.until("something is still to be kept", async || {
+            self.app.tasks.live() == self.app.registry.len() * 2
+        })
+        .await;
+    }
+
+    /// Waits until it is so.
+    pub(super) async fn until(&self, what: &str, mut so: impl AsyncFnMut() -> bool) {
+        let wait = async {
+            while !so().await {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), wait).await.expect(what);
     }
 
     pub(super) fn waits(&self, attempt: u8) -> bool {
