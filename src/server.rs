@@ -11,13 +11,15 @@ use uuid::Uuid;
 
 use crate::bridge::{Bridge, BridgeSettings, forget_old_logs};
 use crate::clients::{
-    Auth, Credentials, RealtimeClient, RealtimeSettings, TwilioRest, tls_with_public_roots,
+    Auth, Credentials, Reach, RealtimeClient, RealtimeSettings, TwilioRest, WebhookClient, WebhookSettings,
+    tls_with_public_roots,
 };
 use crate::config::{Config, Drain, ModelChoice, RealtimeAuth, Storage, Twilio, TwilioAuth};
-use crate::domain::InstanceId;
+use crate::domain::{InstanceId, PublicUrl};
 use crate::http::listen::{self, ListenLimits};
 use crate::http::{self, App};
 use crate::lifecycle::Tasks;
+use crate::outbox::{self, Nudge, OutboxSettings};
 use crate::registry::Registry;
 use crate::store::{CachedDirectory, Store};
 use crate::telemetry;
@@ -53,6 +55,7 @@ impl Server {
         let directory = CachedDirectory::new(store.directory(), last_known(&config.storage));
         let public_url = config.public.url.clone();
         let twilio = twilio_rest(&config.twilio, &tls)?;
+        let webhooks = WebhookSettings::new(reach(&config.public.url), Arc::clone(&tls));
         let bridge = Bridge::new(BridgeSettings {
             ledger: store.ledger(),
             realtime: realtime(&config.model, tls)?,
@@ -72,6 +75,16 @@ impl Server {
         let hard = tasks.hard().clone();
         tasks.spawn_background("retention", async move {
             let _ended = hard.run_until_cancelled(forget_old_logs(folder, days)).await;
+        });
+        outbox::begin(OutboxSettings {
+            outbox: store.outbox(),
+            directory: store.directory(),
+            ledger: store.ledger(),
+            client: WebhookClient::new(webhooks)?,
+            nudge: Nudge::default(),
+            tasks: tasks.clone(),
+            clock: Arc::new(telemetry::wall_clock),
+            seed: Uuid::new_v4().as_u64_pair().0,
         });
         let app = App {
             directory: Arc::new(directory),
@@ -171,6 +184,11 @@ fn twilio_rest(twilio: &Twilio, tls: &rustls::ClientConfig) -> anyhow::Result<Op
     Ok(Some(rest))
 }
 
+/// A server that only its own machine reaches may call its own machine: that is a person who tries it out, or a test.
+fn reach(public_url: &PublicUrl) -> Reach {
+    if public_url.is_loopback() { Reach::Loopback } else { Reach::PublicOnly }
+}
+
 fn realtime(model: &ModelChoice, tls: Arc<rustls::ClientConfig>) -> anyhow::Result<RealtimeClient> {
     let ModelChoice::Realtime(realtime) = model else {
         bail!("no speech model is chosen; start the simulated one and give its URL");
@@ -238,6 +256,18 @@ mod tests {
         let (left, (), ()) = tokio::join!(server.drain(), server.listen(listener), story);
         assert_eq!(left, 0);
         assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[test]
+    fn a_server_that_others_reach_never_calls_its_own_machine() {
+        for (public_url, expected) in [
+            ("https://voice.example.com", Reach::PublicOnly),
+            ("https://localhost.example.com", Reach::PublicOnly),
+            ("http://localhost:8080", Reach::Loopback),
+            ("http://127.0.0.1:8080", Reach::Loopback),
+        ] {
+            assert_eq!(reach(&PublicUrl::parse(public_url).unwrap()), expected, "{public_url}");
+        }
     }
 
     #[tokio::test]

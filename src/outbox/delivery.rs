@@ -43,52 +43,61 @@ enum Untold {
     Unwritable(#[from] serde_json::Error),
 }
 
+impl Untold {
+    /// What the receiver had to do with it.
+    fn of_the_receiver(&self) -> Option<&WebhookError> {
+        match self {
+            Self::Receiver(error) => Some(error),
+            Self::Store(_) | Self::Missing | Self::NotTheirs | Self::Unwritable(_) => None,
+        }
+    }
+}
+
 /// Tells one notice and settles it; gives how long its receiver is to be left alone, if it is.
 pub(super) async fn deliver(settings: &OutboxSettings, notice: &Notice) -> Option<Rest> {
-    let now = || (settings.clock)();
     let told = tell(settings, notice).await;
+    let now_ms = (settings.clock)();
     let (about, tries) = (words::name(&notice.about), notice.tries);
-    let error = match told {
-        Ok(to_whom) => {
-            settle(settings, notice, Delivery::Done(now())).await;
-            match to_whom {
-                Told::Receiver => {
-                    tracing::debug!(business.id = %notice.business, notice.id = %notice.id, about, tries, "told a business");
-                }
-                Told::Nobody => {
-                    tracing::info!(business.id = %notice.business, notice.id = %notice.id, about, "nobody is there to be told any more");
-                }
-            }
-            return None;
+    match told {
+        Ok(Told::Receiver) => {
+            tracing::debug!(business.id = %notice.business, notice.id = %notice.id, about, tries, "told a business");
         }
-        Err(error) => error,
-    };
-    let (now_ms, text) = (now(), error.to_string());
-    let (is_final, is_of_the_receiver, wait) = match &error {
-        Untold::Receiver(error) => (error.is_final(), error.is_of_the_receiver(), error.wait()),
-        Untold::Store(_) | Untold::Missing | Untold::NotTheirs | Untold::Unwritable(_) => {
-            (false, false, None)
+        Ok(Told::Nobody) => {
+            tracing::info!(business.id = %notice.business, notice.id = %notice.id, about, "nobody is there to be told any more");
         }
-    };
-    if is_final || is_hopeless(notice, now_ms) {
+        Err(error) => return settle_untold(settings, notice, &error, now_ms).await,
+    }
+    settle(settings, notice, Delivery::Done(now_ms)).await;
+    None
+}
+
+async fn settle_untold(
+    settings: &OutboxSettings,
+    notice: &Notice,
+    untold: &Untold,
+    now_ms: i64,
+) -> Option<Rest> {
+    let (about, tries, error) = (words::name(&notice.about), notice.tries, untold.to_string());
+    let receiver = untold.of_the_receiver();
+    if receiver.is_some_and(WebhookError::is_final) || is_hopeless(notice, now_ms) {
         tracing::error!(
-            business.id = %notice.business, notice.id = %notice.id, about, tries, error = text,
+            business.id = %notice.business, notice.id = %notice.id, about, tries, error,
             "a business was not told, and it is given up; it can be tried again on demand"
         );
-        settle(settings, notice, Delivery::GivenUp(now_ms, text)).await;
+        settle(settings, notice, Delivery::GivenUp(now_ms, error)).await;
         return None;
     }
     // A receiver that says when is believed, within reason.
-    let wait = wait.unwrap_or_default().min(LONGEST_PAUSE);
+    let wait = receiver.and_then(WebhookError::wait).unwrap_or_default().min(LONGEST_PAUSE);
     let pause = wait.max(Chance(settings.seed).pause(notice));
     tracing::info!(
-        business.id = %notice.business, notice.id = %notice.id, about, tries, error = text, again_s = pause.as_secs(),
+        business.id = %notice.business, notice.id = %notice.id, about, tries, error, again_s = pause.as_secs(),
         "a business is not told yet"
     );
-    settle(settings, notice, Delivery::Later(now_ms.saturating_add(millis(pause)), text.clone())).await;
+    settle(settings, notice, Delivery::Later(now_ms.saturating_add(millis(pause)), error.clone())).await;
     // No longer than until this notice is due again: it is the one that asks whether the receiver is back.
     let until_ms = now_ms.saturating_add(millis(pause.min(REST).max(wait)));
-    is_of_the_receiver.then_some(Rest { until_ms, error: text })
+    receiver.is_some_and(WebhookError::is_of_the_receiver).then_some(Rest { until_ms, error })
 }
 
 /// Puts a notice off without a try: another one to the same receiver has just failed.

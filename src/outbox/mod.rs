@@ -59,6 +59,8 @@ pub struct OutboxSettings {
     pub ledger: Arc<dyn Ledger>,
     /// Tells it.
     pub client: WebhookClient,
+    /// Who says that there is something to tell.
+    pub nudge: Nudge,
     /// Where the work runs.
     pub tasks: Tasks,
     /// What time of day it is, in milliseconds since 1970.
@@ -87,28 +89,23 @@ impl fmt::Debug for Nudge {
 /// Begins to tell, in the background. New notices are taken until shortly before the process ends, so that what the last
 /// calls have to say is told by whoever saw them; what is under way then has until the end, and the rest is left to the
 /// lease.
-pub fn begin(settings: OutboxSettings) -> Nudge {
-    let nudge = Nudge::default();
-    let tasks = settings.tasks.clone();
-    let loop_of = Loop {
+pub fn begin(settings: OutboxSettings) {
+    let (tasks, stop) = (settings.tasks.clone(), settings.tasks.drained_soon().clone());
+    let looping = Loop {
         settings: Arc::new(settings),
-        nudge: nudge.clone(),
         in_hand: InHand::default(),
         under_way: FuturesUnordered::new(),
         is_store_well: true,
         forget_at_ms: i64::MIN,
     };
-    let stop = tasks.drained_soon().clone();
     tasks.spawn_background("outbox", async move {
-        let _stopped = stop.run_until_cancelled(loop_of.run()).await;
+        let _stopped = stop.run_until_cancelled(looping.run()).await;
     });
-    nudge
 }
 
 /// The one task that takes, and hands out.
 struct Loop {
     settings: Arc<OutboxSettings>,
-    nudge: Nudge,
     in_hand: InHand,
     under_way: FuturesUnordered<BoxFuture<'static, Landed>>,
     is_store_well: bool,
@@ -141,7 +138,7 @@ impl Loop {
             let has_room = self.in_hand.room() > 0;
             tokio::select! {
                 Some(landed) = self.under_way.next() => self.land(landed),
-                () = self.nudge.0.notified(), if has_room => return,
+                () = self.settings.nudge.0.notified(), if has_room => return,
                 () = &mut over => return,
             }
             // Half a hand, so that the store is not asked for one at a time.

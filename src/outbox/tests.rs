@@ -136,11 +136,7 @@ impl House {
         self.store.import(&import).await.unwrap();
     }
 
-    fn settings(&self, tasks: &Tasks) -> OutboxSettings {
-        self.patient(tasks, AMPLE, Reach::Loopback)
-    }
-
-    fn patient(&self, tasks: &Tasks, patience: Duration, reach: Reach) -> OutboxSettings {
+    fn settings(&self, tasks: &Tasks, patience: Duration, reach: Reach) -> OutboxSettings {
         let webhooks = WebhookSettings::new(reach, tls_with_public_roots().unwrap());
         let now_ms = Arc::clone(&self.now_ms);
         OutboxSettings {
@@ -148,6 +144,7 @@ impl House {
             directory: Arc::new(self.store.clone()),
             ledger: Arc::new(self.store.clone()),
             client: WebhookClient::new(WebhookSettings { patience, ..webhooks }).unwrap(),
+            nudge: Nudge::default(),
             tasks: tasks.clone(),
             clock: Arc::new(move || now_ms.load(Ordering::SeqCst)),
             seed: 7,
@@ -155,8 +152,15 @@ impl House {
     }
 
     fn begin(&self) -> Running {
+        self.begin_with(AMPLE, Reach::Loopback)
+    }
+
+    fn begin_with(&self, patience: Duration, reach: Reach) -> Running {
         let tasks = Tasks::new();
-        Running { nudge: begin(self.settings(&tasks)), tasks }
+        let settings = self.settings(&tasks, patience, reach);
+        let nudge = settings.nudge.clone();
+        begin(settings);
+        Running { nudge, tasks }
     }
 
     fn later(&self, ms: i64) {
@@ -383,9 +387,7 @@ async fn a_receiver_that_hangs_is_tried_again() {
     let receiver = Receiver::new(&[Reply::Held]).await;
     let house = House::new(&[("business-1", &receiver.url)]).await;
     house.post("business-1", 1).await;
-    let tasks = Tasks::new();
-    let nudge = begin(house.patient(&tasks, Duration::from_millis(100), Reach::Loopback));
-    let _running = Running { nudge, tasks };
+    let _running = house.begin_with(Duration::from_millis(100), Reach::Loopback);
     let notice = house.tried(1).await;
     assert!(notice.due_ms.is_some());
     assert!(notice.last_error.unwrap().contains("in time"));
@@ -465,8 +467,7 @@ fn what_a_process_had_in_hand_when_it_died_is_told_by_another_after_the_lease() 
         assert_eq!((held.tries, held.due_ms), (1, Some(NOW_MS + millis(LEASE))));
         house.later(millis(LEASE) - 1);
         let running = house.begin();
-        // Every round forgets first: when this has come through a second time, one round at least took nothing.
-        running.nudge.nudge();
+        // When this one is told, the loop has asked what is due, and was not given the other.
         house.post("business-1", 2).await;
         running.nudge.nudge();
         until(|| async { (house.notices("business-1").await.len() == 1).then_some(()) }).await;
@@ -521,9 +522,7 @@ async fn a_private_address_is_refused_and_the_reason_is_visible() {
     let url = receiver.url.replace("http:", "https:");
     let house = House::new(&[("business-1", &url)]).await;
     house.post("business-1", 1).await;
-    let tasks = Tasks::new();
-    let nudge = begin(house.patient(&tasks, AMPLE, Reach::PublicOnly));
-    let _running = Running { nudge, tasks };
+    let _running = house.begin_with(AMPLE, Reach::PublicOnly);
     let notice = house.tried(1).await;
     assert!(notice.last_error.unwrap().contains("not public"));
     assert_eq!(receiver.heard(), 0);
