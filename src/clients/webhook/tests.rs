@@ -256,6 +256,33 @@ async fn without_a_key_nothing_is_sent() {
     assert!(is_untouched(listener).await);
 }
 
+/// Names the child of the test below, and where it sends to.
+const CHILD: &str = "FRONTDESK_TEST_WEBHOOK";
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "this test is also the program it starts")]
+async fn a_proxy_that_the_environment_names_is_not_asked() {
+    if let Ok(url) = std::env::var(CHILD) {
+        return send(settings(Reach::Loopback), &url).await.unwrap();
+    }
+    let ((listener, port), (proxy, proxy_port)) = (receiver().await, receiver().await);
+    let test = "clients::webhook::tests::a_proxy_that_the_environment_names_is_not_asked";
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", test]).env(CHILD, format!("http://127.0.0.1:{port}/")).env_remove("NO_PROXY");
+    for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        child.env(name, format!("http://127.0.0.1:{proxy_port}"));
+    }
+    let mut child = child.env_remove("no_proxy").stdout(std::process::Stdio::null()).spawn().unwrap();
+    let (mut socket, _) = tokio::select! {
+        direct = listener.accept() => direct.unwrap(),
+        _ = proxy.accept() => panic!("it went to the proxy"),
+    };
+    request(&mut socket).await;
+    socket.write_all(head(200, "").as_bytes()).await.unwrap();
+    socket.shutdown().await.unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
 /// Names that lead where a test says: the first look-up to the first addresses, and so on; the last for ever.
 struct Told {
     addresses: Vec<Vec<IpAddr>>,
