@@ -39,7 +39,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Arc<App>> for Ids<T> {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let read = Path::<T>::from_request_parts(parts, app).await;
-        read.map(|Path(ids)| Self(ids)).map_err(|error| Problem::new(Kind::BadRequest, error.body_text()))
+        read.map(|Path(ids)| Self(ids)).map_err(|error| bad_request(&error.body_text()))
     }
 }
 
@@ -56,6 +56,13 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<App>> for Asked<T> {
     }
 }
 
+/// What the library says of a path or a query, without its own preface.
+fn bad_request(said: &str) -> Problem {
+    let prefaces = ["Invalid URL: ", "Failed to deserialize query string: "];
+    let detail = prefaces.into_iter().find_map(|preface| said.strip_prefix(preface)).unwrap_or(said);
+    Problem::new(Kind::BadRequest, detail)
+}
+
 /// A query that has nothing to say.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,6 +74,7 @@ pub(super) struct Nothing {}
 #[into_params(parameter_in = Query)]
 pub(super) struct Part {
     /// Behind what: `next` of the part before. Without it, the first part.
+    #[param(pattern = "^[A-Za-z0-9_-]+$")]
     after: Option<String>,
     /// How many at most.
     #[serde(default)]

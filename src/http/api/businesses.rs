@@ -50,7 +50,7 @@ async fn list_businesses(
 /// last known.
 #[utoipa::path(
     get, path = "/api/businesses/{businessId}", tag = "Businesses",
-    params(("businessId" = String, Path, description = "Its id")),
+    params(("businessId" = String, Path, description = "Its id", pattern = "^[A-Za-z0-9_.:-]{1,64}$")),
     responses((status = 200, description = "The business", body = schemas::Business), Read)
 )]
 async fn show_business(
@@ -68,7 +68,7 @@ async fn show_business(
 /// In the place of what is there under this id, all of it. Checked as an import is; `id` may be left off the body.
 #[utoipa::path(
     put, path = "/api/businesses/{businessId}", tag = "Businesses",
-    params(("businessId" = String, Path, description = "Its id")),
+    params(("businessId" = String, Path, description = "Its id", pattern = "^[A-Za-z0-9_.:-]{1,64}$")),
     request_body = schemas::Business,
     responses(
         (status = 200, description = "It was replaced", body = Written<schemas::Business>),
@@ -100,7 +100,7 @@ async fn put_business(
 /// Its lines are free then. Its calls stay.
 #[utoipa::path(
     delete, path = "/api/businesses/{businessId}", tag = "Businesses",
-    params(("businessId" = String, Path, description = "Its id")),
+    params(("businessId" = String, Path, description = "Its id", pattern = "^[A-Za-z0-9_.:-]{1,64}$")),
     responses((status = 204, description = "It is gone"), Found)
 )]
 async fn remove_business(

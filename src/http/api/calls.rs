@@ -26,7 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 /// The latest first.
 #[utoipa::path(
     get, path = "/api/businesses/{businessId}/calls", tag = "Calls",
-    params(("businessId" = String, Path, description = "Whose"), Part),
+    params(("businessId" = String, Path, description = "Whose", pattern = "^[A-Za-z0-9_.:-]{1,64}$"), Part),
     responses((status = 200, description = "A part of the list", body = Page<Call>), Found)
 )]
 async fn list_calls(
@@ -49,7 +49,7 @@ async fn list_calls(
 /// With all that was said in it, as the other side heard it.
 #[utoipa::path(
     get, path = "/api/calls/{callSid}", tag = "Calls",
-    params(("callSid" = String, Path, description = "Twilio's name for it")),
+    params(("callSid" = String, Path, description = "Twilio's name for it", pattern = "^[A-Za-z0-9_.:-]{1,64}$")),
     responses((status = 200, description = "The call", body = CallWithTurns), Read)
 )]
 async fn show_call(
@@ -69,7 +69,7 @@ async fn show_call(
 /// The newest thousand, the oldest of them first.
 #[utoipa::path(
     get, path = "/api/businesses/{businessId}/messages", tag = "Calls",
-    params(("businessId" = String, Path, description = "For whom")),
+    params(("businessId" = String, Path, description = "For whom", pattern = "^[A-Za-z0-9_.:-]{1,64}$")),
     responses((status = 200, description = "The messages", body = Whole<Message>), Read)
 )]
 async fn list_messages(

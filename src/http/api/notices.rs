@@ -26,7 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 /// The notices that wait or were given up, the latest first: a thousand at most. What was delivered is not among them.
 #[utoipa::path(
     get, path = "/api/businesses/{businessId}/notices", tag = "Notices",
-    params(("businessId" = String, Path, description = "Whose")),
+    params(("businessId" = String, Path, description = "Whose", pattern = "^[A-Za-z0-9_.:-]{1,64}$")),
     responses((status = 200, description = "The notices", body = Whole<Notice>), Read)
 )]
 async fn list_notices(
@@ -49,8 +49,8 @@ async fn list_notices(
 #[utoipa::path(
     post, path = "/api/businesses/{businessId}/notices/{noticeId}/retry", tag = "Notices",
     params(
-        ("businessId" = String, Path, description = "Whose"),
-        ("noticeId" = String, Path, description = "Its id")
+        ("businessId" = String, Path, description = "Whose", pattern = "^[A-Za-z0-9_.:-]{1,64}$"),
+        ("noticeId" = String, Path, description = "Its id", pattern = "^[A-Za-z0-9_.:-]{1,64}$")
     ),
     responses((status = 204, description = "It is due"), Found)
 )]

@@ -24,6 +24,9 @@ const STYLE: &str = include_str!("page.css");
 /// What can be done with a path, in the order in which people look for it.
 const METHODS: [&str; 4] = ["get", "put", "post", "delete"];
 
+/// What every request can meet, said once.
+const COMMON: [&str; 4] = ["401", "403", "500", "503"];
+
 /// The page. Its policy lets it look as we wrote it, and do nothing.
 pub(super) async fn page(
     _: Admin,
@@ -49,7 +52,7 @@ pub(super) async fn page(
 
 fn written(document: &Value, base: &str) -> Markup {
     let operations = operations(document);
-    let tags: Vec<&Value> = list(&document["tags"]).collect();
+    let tags: Vec<&Value> = list(at(document, "/tags")).collect();
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -62,31 +65,32 @@ fn written(document: &Value, base: &str) -> Markup {
             }
             body {
                 nav aria-label="Contents" {
-                    a.name href="#top" { "frontdesk " small { (text(&document["info"]["version"])) } }
-                    @for tag in &tags { (contents(text(&tag["name"]), &operations)) }
+                    a.name href="#top" { "frontdesk " small { (text(at(document, "/info/version"))) } }
+                    @for tag in &tags { (contents(text(at(tag, "/name")), &operations)) }
                     a href="#shapes" { "Shapes" }
                     a href="#problems" { "Problems" }
                 }
                 main #top {
                     h1 { "API" }
-                    (prose(text(&document["info"]["description"])))
+                    (prose(text(at(document, "/info/description"))))
                     pre { code { "curl -H \"Authorization: Bearer $ADMIN_TOKEN\" " (base) "/api/businesses" } }
                     p { a href=(paths::API_DOCUMENT) { "The OpenAPI document" } " for programs." }
                     @for tag in &tags {
                         section {
-                            h2 id=(anchor(text(&tag["name"]))) { (text(&tag["name"])) }
-                            (prose(text(&tag["description"])))
-                            @for operation in operations.iter().filter(|it| it.tag == text(&tag["name"])) {
+                            h2 id=(anchor(text(at(tag, "/name")))) { (text(at(tag, "/name"))) }
+                            (prose(text(at(tag, "/description"))))
+                            @for operation in operations.iter().filter(|it| it.tag == text(at(tag, "/name"))) {
                                 (shown(operation))
                             }
                         }
                     }
                     section {
                         h2 #shapes { "Shapes" }
-                        @for (name, schema) in entries(&document["components"]["schemas"]) { (shape(name, schema)) }
+                        @for (name, schema) in entries(at(document, "/components/schemas")) { (shape(name, schema)) }
                     }
                     section {
                         h2 #problems { "Problems" }
+                        p { "Beside what stands with it, every request can meet " (words_said(&COMMON)) "." }
                         @for kind in Kind::ALL { (problem(kind)) }
                     }
                 }
@@ -105,10 +109,10 @@ struct Operation<'d> {
 
 fn operations(document: &Value) -> Vec<Operation<'_>> {
     let mut all = Vec::new();
-    for (path, item) in entries(&document["paths"]) {
+    for (path, item) in entries(at(document, "/paths")) {
         for method in METHODS {
             if let Some(words) = item.get(method) {
-                all.push(Operation { method, path, tag: text(&words["tags"][0]), words });
+                all.push(Operation { method, path, tag: text(at(words, "/tags/0")), words });
             }
         }
     }
@@ -120,56 +124,61 @@ fn contents(tag: &str, operations: &[Operation<'_>]) -> Markup {
         a href={ "#" (anchor(tag)) } { (tag) }
         ul {
             @for operation in operations.iter().filter(|operation| operation.tag == tag) {
-                li { a href={ "#" (text(&operation.words["operationId"])) } { (first_sentence(operation)) } }
+                li { a href={ "#" (text(at(operation.words, "/operationId"))) } { (first_sentence(operation)) } }
             }
         }
     }
 }
 
 fn first_sentence<'d>(operation: &Operation<'d>) -> &'d str {
-    text(&operation.words["summary"]).trim_end_matches('.')
+    text(at(operation.words, "/summary")).trim_end_matches('.')
 }
 
 fn shown(operation: &Operation<'_>) -> Markup {
     let words = operation.words;
-    let parameters: Vec<_> = list(&words["parameters"]).collect();
+    let parameters: Vec<_> = list(at(words, "/parameters")).collect();
     html! {
-        article id=(text(&words["operationId"])) {
+        article id=(text(at(words, "/operationId"))) {
             h3 {
                 span class={ "method " (operation.method) } { (operation.method.to_uppercase()) }
                 code { (path(operation.path)) }
             }
             p.summary { (first_sentence(operation)) }
-            (prose(text(&words["description"])))
+            (prose(text(at(words, "/description"))))
             @if !parameters.is_empty() {
                 h4 { "Asked with" }
                 dl {
                     @for parameter in parameters {
                         dt {
-                            code { (text(&parameter["name"])) }
-                            " " small { (text(&parameter["in"])) (limits(&parameter["schema"])) }
+                            code { (text(at(parameter, "/name"))) }
+                            " " small { (text(at(parameter, "/in"))) (limits(at(parameter, "/schema"))) }
                         }
-                        dd { (inline(text(&parameter["description"]))) }
+                        dd { (inline(text(at(parameter, "/description")))) }
                     }
                 }
             }
-            @if let Some(content) = words["requestBody"]["content"].get("application/json") {
+            @if let Some(content) = words.pointer("/requestBody/content/application~1json") {
                 h4 { "Body" }
-                p { (kind_of(&content["schema"])) }
+                p { (kind_of(at(content, "/schema"))) }
             }
             h4 { "Answered with" }
-            dl.answers { @for (status, response) in entries(&words["responses"]) { (answer(status, response)) } }
+            dl.answers { @for (status, response) in own_answers(words) { (answer(status, response)) } }
         }
     }
 }
 
+/// What it is answered with, without what everything can be.
+fn own_answers(words: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    entries(at(words, "/responses")).filter(|(status, _)| !COMMON.contains(status))
+}
+
 fn answer(status: &str, response: &Value) -> Markup {
-    let content = entries(&response["content"]).next();
+    let content = entries(at(response, "/content")).next();
     html! {
         dt { span class={ "status s" (status.get(..1).unwrap_or_default()) } { (status) } }
         dd {
-            (inline(text(&response["description"])))
-            @if let Some(("application/json", content)) = content { ": " (kind_of(&content["schema"])) }
+            (inline(text(at(response, "/description"))))
+            @if let Some(("application/json", content)) = content { ": " (kind_of(at(content, "/schema"))) }
         }
     }
 }
@@ -187,15 +196,15 @@ fn shape(name: &str, schema: &Value) -> Markup {
     html! {
         article id={ "shape-" (name) } {
             h3 { code { (pretty(name)) } }
-            (prose(text(&schema["description"])))
+            (prose(text(at(schema, "/description"))))
             (fields(schema))
-            @for part in list(&schema["allOf"]) {
+            @for part in list(at(schema, "/allOf")) {
                 @if part.get("$ref").is_some() { p { "All of " (kind_of(part)) ", and:" } }
                 @else { (fields(part)) }
             }
             @if let Some(words) = schema.get("enum") { p { "One of " (words_of(words)) "." } }
-            @for variant in list(&schema["oneOf"]) {
-                p.or { (inline(text(&variant["description"]))) }
+            @for variant in list(at(schema, "/oneOf")) {
+                p.or { (inline(text(at(variant, "/description")))) }
                 (fields(variant))
             }
             @if let Some(example) = schema.get("example") {
@@ -206,21 +215,30 @@ fn shape(name: &str, schema: &Value) -> Markup {
 }
 
 fn fields(schema: &Value) -> Markup {
-    let needed: Vec<&str> = list(&schema["required"]).map(text).collect();
-    let mut fields = entries(&schema["properties"]).peekable();
+    let needed: Vec<&str> = list(at(schema, "/required")).map(text).collect();
+    let (mut fields, absent): (Vec<_>, Vec<_>) =
+        entries(at(schema, "/properties")).partition(|(name, _)| needed.contains(name));
+    // What is always there comes first.
+    fields.extend(absent);
     html! {
-        @if fields.peek().is_some() {
+        @if !fields.is_empty() {
             dl {
                 @for (name, field) in fields {
                     dt {
                         code { (name) }
                         " " small { (kind_of(field)) (limits(field)) @if !needed.contains(&name) { ", may be absent" } }
                     }
-                    dd { (inline(text(&field["description"]))) }
+                    dd { (inline(description(field))) }
                 }
             }
         }
     }
+}
+
+/// What is said of a field; of one that may be null, it stands with what else it may be.
+fn description(field: &Value) -> &str {
+    let inner = list(at(field, "/oneOf")).find_map(|one| one.get("description"));
+    field.get("description").or(inner).map_or("", text)
 }
 
 /// What a value is, in a word or a link.
@@ -228,18 +246,20 @@ fn kind_of(schema: &Value) -> Markup {
     if let Some(name) = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()) {
         return html! { a href={ "#shape-" (name) } { (pretty(name)) } };
     }
-    if let Some(one) = list(&schema["oneOf"]).find(|one| one["type"] != "null") {
+    if let Some(one) = list(at(schema, "/oneOf")).find(|one| one["type"] != "null") {
         return kind_of(one);
     }
     if let Some(constant) = schema.get("enum") {
         return words_of(constant);
     }
-    let kind = match &schema["type"] {
+    let kind = match at(schema, "/type") {
         Value::Array(kinds) => kinds.iter().map(text).find(|kind| *kind != "null").unwrap_or_default(),
-        kind => text(kind),
+        kind @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
+            text(kind)
+        }
     };
     match (kind, schema["format"].as_str()) {
-        ("array", _) => html! { "list of " (kind_of(&schema["items"])) },
+        ("array", _) => html! { "list of " (kind_of(at(schema, "/items"))) },
         ("string", Some("date-time")) => html! { "time" },
         ("string", _) => html! { "text" },
         ("integer", _) => html! { "whole number" },
@@ -249,8 +269,12 @@ fn kind_of(schema: &Value) -> Markup {
     }
 }
 
+fn words_said(words: &[&str]) -> Markup {
+    html! { @for (number, word) in words.iter().enumerate() { @if number > 0 { ", " } code { (word) } } }
+}
+
 fn words_of(words: &Value) -> Markup {
-    html! { @for (number, word) in list(words).enumerate() { @if number > 0 { ", " } code { (text(word)) } } }
+    words_said(&list(words).map(text).collect::<Vec<_>>())
 }
 
 /// Between what a number has to be, and what it is when nobody says.
@@ -315,6 +339,12 @@ fn inline(words: &str) -> Markup {
             }
         }
     }
+}
+
+/// What stands at a JSON Pointer; null when nothing does.
+fn at<'d>(value: &'d Value, pointer: &str) -> &'d Value {
+    static NOTHING: Value = Value::Null;
+    value.pointer(pointer).unwrap_or(&NOTHING)
 }
 
 fn text(value: &Value) -> &str {

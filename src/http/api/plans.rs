@@ -46,7 +46,7 @@ async fn list_plans(
 /// was last known.
 #[utoipa::path(
     get, path = "/api/plans/{planId}", tag = "Plans",
-    params(("planId" = String, Path, description = "Its id")),
+    params(("planId" = String, Path, description = "Its id", pattern = "^[A-Za-z0-9_.:-]{1,64}$")),
     responses((status = 200, description = "The plan", body = schemas::Plan), Read)
 )]
 async fn show_plan(
@@ -65,7 +65,7 @@ async fn show_plan(
 /// off the body.
 #[utoipa::path(
     put, path = "/api/plans/{planId}", tag = "Plans",
-    params(("planId" = String, Path, description = "Its id")),
+    params(("planId" = String, Path, description = "Its id", pattern = "^[A-Za-z0-9_.:-]{1,64}$")),
     request_body = schemas::Plan,
     responses(
         (status = 200, description = "It was replaced", body = Written<schemas::Plan>),
@@ -97,7 +97,7 @@ async fn put_plan(
 /// One that a business still has stays.
 #[utoipa::path(
     delete, path = "/api/plans/{planId}", tag = "Plans",
-    params(("planId" = String, Path, description = "Its id")),
+    params(("planId" = String, Path, description = "Its id", pattern = "^[A-Za-z0-9_.:-]{1,64}$")),
     responses((status = 204, description = "It is gone"), RemovedPlan)
 )]
 async fn remove_plan(

@@ -18,14 +18,16 @@ pub(super) struct Business {
     #[schema(pattern = "^[A-Za-z0-9_.:-]{1,64}$")]
     id: String,
     /// Its name among people.
+    #[schema(pattern = r"\S")]
     name: String,
     /// The id of its plan.
     #[schema(pattern = "^[A-Za-z0-9_.:-]{1,64}$")]
     plan: String,
-    /// The numbers it owns, in E.164; a call to one of them is a call to it. A line has one owner.
+    /// The numbers it owns; a call to one of them is a call to it. A line has one owner.
     #[schema(required = false)]
-    lines: Vec<String>,
+    lines: Vec<Number>,
     /// The first sentence a caller hears, said as written.
+    #[schema(pattern = r"\S")]
     greeting: String,
     /// How the model should behave.
     instructions: String,
@@ -58,6 +60,12 @@ pub(super) struct Business {
     webhook: Option<Webhook>,
 }
 
+/// A phone number in E.164.
+#[derive(ToSchema)]
+#[schema(pattern = r"^\+[1-9][0-9]{6,14}$", example = "+15551234567")]
+#[expect(dead_code, reason = "its schema is all that is used of it")]
+struct Number(String);
+
 /// A place a call can be transferred to.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "its schema is all that is used of it")]
@@ -66,11 +74,10 @@ struct Destination {
     #[schema(pattern = "^[A-Za-z0-9_.:-]{1,64}$")]
     id: String,
     /// What people call it.
-    #[schema(example = "the front office")]
+    #[schema(example = "the front office", pattern = r"\S")]
     label: String,
-    /// Where it rings, in E.164.
-    #[schema(example = "+15550001111")]
-    number: String,
+    /// Where it rings.
+    number: Number,
 }
 
 /// What a caller meets when the model cannot answer.
@@ -128,7 +135,10 @@ struct Webhook {
     #[schema(example = "https://luna.example/hooks/frontdesk")]
     url: String,
     /// Signs what is sent: `whsec_` and 24 to 64 random bytes in base64.
-    #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
+    #[schema(
+        example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        pattern = "^whsec_[A-Za-z0-9+/]{32,86}={0,2}$"
+    )]
     secret: String,
 }
 
@@ -143,13 +153,13 @@ pub(super) struct Plan {
     #[schema(pattern = "^[A-Za-z0-9_.:-]{1,64}$")]
     id: String,
     /// How many calls may be in flight at once.
-    #[schema(minimum = 1)]
+    #[schema(format = Int64, minimum = 1, maximum = 4_294_967_295_u32)]
     concurrent_calls: u32,
     /// How many minutes of calls a month.
-    #[schema(minimum = 1)]
+    #[schema(format = Int64, minimum = 1, maximum = 4_294_967_295_u32)]
     minutes_per_month: u32,
     /// How many minutes one call may last; the caller is told at one minute left.
-    #[schema(minimum = 1)]
+    #[schema(format = Int64, minimum = 1, maximum = 4_294_967_295_u32)]
     minutes_per_call: u32,
     /// The speech model, when the plan names one; else the deployment's.
     model: Option<String>,

@@ -38,7 +38,7 @@ struct Which {
 /// it started.
 #[utoipa::path(
     get, path = "/api/businesses/{businessId}/usage", tag = "Usage",
-    params(("businessId" = String, Path, description = "Whose"), Which),
+    params(("businessId" = String, Path, description = "Whose", pattern = "^[A-Za-z0-9_.:-]{1,64}$"), Which),
     responses((status = 200, description = "What it used", body = Usage), Read)
 )]
 async fn show_usage(

@@ -236,11 +236,10 @@ fn check_destinations(
     let mut ids = BTreeSet::new();
     for (at, value) in checker.list(at, business, "destinations") {
         let Some(destination) = checker.object(&at, value, &DESTINATION) else { continue };
-        if let Some(id) = checker.field::<DestinationId>(&at, destination, "id") {
-            if !ids.insert(id.as_str().to_owned()) {
-                checker
-                    .mistake(at.field("id"), format!("{id} is there twice; a transfer could not tell which"));
-            }
+        if let Some(id) = checker.field::<DestinationId>(&at, destination, "id")
+            && !ids.insert(id.as_str().to_owned())
+        {
+            checker.mistake(at.field("id"), format!("{id} is there twice; a transfer could not tell which"));
         }
         if checker.field::<String>(&at, destination, "label").is_some_and(|label| label.trim().is_empty()) {
             checker
@@ -350,7 +349,7 @@ fn check_webhook_url(checker: &mut Checker, at: Place, text: Option<&str>) {
     match url.scheme() {
         "https" => {}
         "http" if here => {
-            checker.warn(at, "is on the machine frontdesk runs on, and not encrypted: for trying it out")
+            checker.warn(at, "is on the machine frontdesk runs on, and not encrypted: for trying it out");
         }
         _other => checker.mistake(at, "must begin with https://: what we send is about callers"),
     }
