@@ -10,8 +10,10 @@ mod month;
 mod notice;
 mod phone_number;
 mod pii;
+mod place;
 mod plan;
 mod public_url;
+mod service_account;
 
 pub use business::{
     Business, BusinessImport, Destination, Fallback, Tool, TurnDetection, UnknownWord, Voice,
@@ -29,5 +31,7 @@ pub use month::{Month, MonthError};
 pub use notice::{About, Limit, Notice, Webhook, WebhookSecret};
 pub use phone_number::{PhoneNumber, PhoneNumberError};
 pub use pii::Pii;
+pub use place::{FirestoreAccess, FirestorePlace, Place};
 pub use plan::{AtLimit, Plan};
 pub use public_url::{PublicUrl, StreamUrl, UrlError};
+pub use service_account::{ServiceAccountError, ServiceAccountKey};
