@@ -49,7 +49,7 @@ impl Server {
         let tasks = Tasks::new();
         let registry = Registry::new();
         let tls = tls_with_public_roots()?;
-        let store = Store::open(&config.storage.database_url).await?;
+        let store = Store::open(&config.storage.place).await?;
         let directory = CachedDirectory::new(store.directory(), last_known(&config.storage));
         let public_url = config.public.url.clone();
         let twilio = twilio_rest(&config.twilio, &tls)?;
@@ -123,7 +123,7 @@ fn new_secret() -> SecretString {
 
 /// Where the directory keeps what it last knew; nowhere, when nothing is kept at all.
 fn last_known(storage: &Storage) -> Option<std::path::PathBuf> {
-    (!storage.database_url.contains(":memory:")).then(|| storage.dir.join("last-known.json"))
+    (!storage.place.is_in_memory()).then(|| storage.dir.join("last-known.json"))
 }
 
 async fn tokens(auth: TwilioAuth, storage: &Storage) -> anyhow::Result<Vec<SecretString>> {

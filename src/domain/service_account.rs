@@ -43,13 +43,16 @@ impl ServiceAccountKey {
         let text = unquoted(text);
         let object = match object(text) {
             Some(object) => object,
-            None => from_base64(text).and_then(|text| object(unquoted(&text))).ok_or(ServiceAccountError::NotJson)?,
+            None => from_base64(text)
+                .and_then(|text| object(unquoted(&text)))
+                .ok_or(ServiceAccountError::NotJson)?,
         };
         Self::of(object)
     }
 
     fn of(mut object: Map<String, Value>) -> Result<Self, ServiceAccountError> {
-        let text = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
+        let text =
+            |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
         match text("type") {
             Some(TYPE) => {}
             Some(other) => return Err(ServiceAccountError::Type(other.chars().take(40).collect())),
@@ -172,7 +175,10 @@ mod tests {
             ("escaped twice", one_line.replace("\\n", "\\\\n")),
             ("with breaks that became blanks", one_line.replace("\\n", " ")),
             ("as a JSON string", serde_json::to_string(&file).unwrap()),
-            ("as a JSON string without its quotes", serde_json::to_string(&one_line).unwrap().trim_matches('"').to_owned()),
+            (
+                "as a JSON string without its quotes",
+                serde_json::to_string(&one_line).unwrap().trim_matches('"').to_owned(),
+            ),
             ("in base64", STANDARD.encode(&file)),
             ("in base64 over several lines", STANDARD.encode(&file).replacen('A', "A\n", 3)),
             ("quoted and in base64", STANDARD.encode(format!("\"{one_line}\""))),
@@ -196,7 +202,10 @@ mod tests {
             ("hush".to_owned(), ServiceAccountError::NotJson),
             ("{\"hush\"".to_owned(), ServiceAccountError::NotJson),
             ("[]".to_owned(), ServiceAccountError::NotJson),
-            (r#"{"type":"authorized_user"}"#.to_owned(), ServiceAccountError::Type("authorized_user".to_owned())),
+            (
+                r#"{"type":"authorized_user"}"#.to_owned(),
+                ServiceAccountError::Type("authorized_user".to_owned()),
+            ),
             (r#"{"apiKey":"hush","projectId":"p"}"#.to_owned(), ServiceAccountError::WebApp),
             (without("client_email"), ServiceAccountError::Missing("client_email")),
             (without("private_key"), ServiceAccountError::Missing("private_key")),

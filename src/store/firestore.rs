@@ -32,8 +32,9 @@ use firestore::FirestoreDb;
 use firestore::gcloud_sdk::google_cloud_auth::credentials::Credentials;
 use tokio::sync::OnceCell;
 
+use self::ask::Stored;
 use self::names::Names;
-use super::StoreError;
+use super::{Listing, StoreError};
 use crate::domain::FirestorePlace;
 
 /// All four traits in one Firestore database.
@@ -57,12 +58,8 @@ impl Firestore {
     /// Takes the credentials, and connects to nothing. Fails when they cannot be used.
     pub async fn open(place: &FirestorePlace) -> Result<Self, StoreError> {
         let credentials = connection::credentials(place).await?;
-        let inner = Inner {
-            place: place.clone(),
-            names: Names::of(place),
-            credentials,
-            connected: OnceCell::new(),
-        };
+        let inner =
+            Inner { place: place.clone(), names: Names::of(place), credentials, connected: OnceCell::new() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -80,6 +77,28 @@ impl Firestore {
         let Inner { place, credentials, connected, .. } = &*self.inner;
         connected.get_or_try_init(|| connection::connect(place, credentials)).await
     }
+}
+
+/// Documents, of which one more than `most` was asked for, as a part of a list. One that does not read takes no other
+/// with it.
+fn page<T, K>(
+    mut found: Vec<Stored>,
+    most: u32,
+    next: impl FnOnce(&[Stored]) -> Option<K>,
+    read: impl Fn(Stored) -> Result<T, StoreError>,
+) -> Listing<T, K> {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let goes_on = found.len() > most;
+    found.truncate(most);
+    let next = if goes_on { next(&found) } else { None };
+    let mut listing = Listing { items: Vec::with_capacity(found.len()), unreadable: Vec::new(), next };
+    for stored in found {
+        match read(stored) {
+            Ok(item) => listing.items.push(item),
+            Err(error) => listing.unreadable.push(error),
+        }
+    }
+    listing
 }
 
 impl fmt::Debug for Firestore {

@@ -8,6 +8,7 @@ mod cached;
 pub mod conformance;
 mod document;
 mod firestore;
+mod meter;
 mod sqlite;
 
 use std::fmt;
@@ -417,13 +418,17 @@ pub enum StoreError {
         problem: String,
     },
     /// A document cannot be called that.
-    #[error("Firestore cannot keep {document}: nothing may be called `.`, `..` or `__…__` there; choose another id")]
+    #[error(
+        "Firestore cannot keep {document}: nothing may be called `.`, `..` or `__…__` there; choose another id"
+    )]
     Unnameable {
         /// Its path.
         document: String,
     },
     /// An import is more than one change can hold.
-    #[error("the import is too large to be taken in at once ({changes} documents, {most} at most): import it in parts")]
+    #[error(
+        "the import is too large to be taken in at once ({changes} documents, {most} at most): import it in parts"
+    )]
     TooLarge {
         /// How many documents it changes.
         changes: usize,

@@ -1,7 +1,11 @@
 //! The store in one SQLite file: for a laptop, a single machine with a disk, and tests.
 
+mod calls;
 mod directory;
 mod ledger;
+mod outbox;
+mod slots;
+mod usage;
 
 use std::fmt;
 use std::path::Path;
@@ -14,7 +18,8 @@ use sqlx::sqlite::{
 };
 use sqlx::{Sqlite as Database, Transaction};
 
-use super::StoreError;
+use super::{Listing, StoreError};
+use crate::domain::IdError;
 
 /// How long SQLite waits for another process that is writing: longer than any write of ours takes on a slow disk.
 const BUSY_PATIENCE: Duration = Duration::from_secs(5);
@@ -28,7 +33,10 @@ const READERS: u32 = 4;
 /// How often two programs that open a new file at once may get in each other's way before we give up.
 const MIGRATION_ATTEMPTS: u32 = 5;
 
-/// A [`Directory`](super::Directory) and a [`Ledger`](super::Ledger) in one SQLite file.
+/// A change under way.
+type Writing = Transaction<'static, Database>;
+
+/// All that we keep, in one SQLite file.
 ///
 /// Writes go through one connection, so they queue here and not at SQLite's lock, where whoever waits polls; each
 /// begins with the lock it needs, so none fails half-way. Reads see the last committed state and wait for no write.
@@ -86,7 +94,7 @@ impl Sqlite {
         let mut attempt = 1;
         loop {
             match sqlx::migrate!().run(&self.writer).await {
-                Ok(()) => return Ok(self),
+                Ok(()) => break,
                 Err(MigrateError::VersionMissing(migration)) => {
                     return Err(StoreError::Newer { url: self.url.clone(), migration });
                 }
@@ -108,10 +116,12 @@ impl Sqlite {
                 }
             }
         }
+        self.count_uncounted().await?;
+        Ok(self)
     }
 
     /// A change: all of it or nothing, and alone while it lasts. Dropped before its commit, it never was.
-    async fn change(&self, doing: &'static str) -> Result<Transaction<'static, Database>, StoreError> {
+    async fn change(&self, doing: &'static str) -> Result<Writing, StoreError> {
         self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed(doing))
     }
 }
@@ -172,6 +182,37 @@ fn is_temporary(error: &sqlx::Error) -> bool {
     code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| matches!(code & 0xFF, 5 | 6))
 }
 
+/// What a name that is none means to whoever asked: somebody else wrote it.
+fn bad_id(doing: &'static str) -> impl Fn(IdError) -> StoreError {
+    move |source| StoreError::Failed { doing, source: source.into() }
+}
+
+/// One row more than is asked for tells whether the list goes on.
+fn more_than(most: u32) -> i64 {
+    i64::from(most).saturating_add(1)
+}
+
+/// Rows, of which [`more_than`] `most` were asked for, as a part of a list.
+fn page<R, T, K>(
+    mut rows: Vec<R>,
+    most: u32,
+    read: impl Fn(R) -> Result<T, StoreError>,
+    key: impl Fn(&R) -> Result<K, StoreError>,
+) -> Result<Listing<T, K>, StoreError> {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let goes_on = rows.len() > most;
+    rows.truncate(most);
+    let next = if goes_on { rows.last().map(key).transpose()? } else { None };
+    let mut listing = Listing { items: Vec::with_capacity(rows.len()), unreadable: Vec::new(), next };
+    for row in rows {
+        match read(row) {
+            Ok(item) => listing.items.push(item),
+            Err(error) => listing.unreadable.push(error),
+        }
+    }
+    Ok(listing)
+}
+
 /// Times and numbers beyond what SQLite can hold are as good as its greatest.
 fn whole(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
@@ -182,7 +223,7 @@ mod tests {
     use futures_util::future::join_all;
 
     use super::*;
-    use crate::domain::{Ending, Message, Pii};
+    use crate::domain::{Ending, Message, MicroDollars, Pii, StreamEnd, Usage};
     use crate::store::Certainty;
     use crate::store::conformance::{self, one_business, one_call};
     use crate::store::{Directory, Ledger, MESSAGES_LISTED};
@@ -228,7 +269,15 @@ mod tests {
         store.import(&import).await.unwrap();
         store.open_call(&call).await.unwrap();
         store.claim_attempt(&call.call, 1, &call.instance).await.unwrap();
-        // H1
+        let end = StreamEnd {
+            attempt: 1,
+            instance: call.instance.clone(),
+            ending: Ending::CallerHungUp,
+            usage: Usage::default(),
+            cost: MicroDollars::default(),
+            at_ms: 9,
+        };
+        store.end_stream(&call.call, &end).await.unwrap();
         store.close().await;
 
         let store = Sqlite::open(&url(&folder)).await.unwrap();
@@ -323,7 +372,7 @@ mod tests {
                 .await
                 .unwrap();
         };
-        put(r#"{"hours":{"mon":"9-17"},"webhook":null}"#).await;
+        put(r#"{"hours":{"mon":"9-17"},"fax":"none"}"#).await;
         assert_eq!(store.business(&business.id).await.unwrap().as_ref(), Some(business));
         put(r#"{"turnDetection":{"type":"psychic"}}"#).await;
         let error = store.businesses(None, 9).await.unwrap().unreadable.remove(0);

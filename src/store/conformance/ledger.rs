@@ -200,6 +200,7 @@ pub async fn what_is_told_before_a_call_is_opened_shows_afterwards(store: &dyn L
         ending: Some(Ending::HungUp),
         intention: Some(Intention::HangUp),
         usage: usage(2),
+        cost: MicroDollars::new(1),
         ..call
     };
     assert_eq!(record(store, &whole.call).await, whole);

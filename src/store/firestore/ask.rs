@@ -100,6 +100,11 @@ impl Contest {
         Self { doing, tries: 0 }
     }
 
+    /// Whether this is not the first try.
+    pub(super) fn was_lost(&self) -> bool {
+        self.tries > 0
+    }
+
     /// Somebody else was quicker: waits a little, by chance not as long as they do. Fails when that was so too often.
     pub(super) async fn lost(&mut self) -> Result<(), StoreError> {
         self.tries += 1;
@@ -210,7 +215,9 @@ impl Firestore {
             match self.commit(doing, CHANGE_PATIENCE, vec![write.clone()]).await {
                 Ok(Commit::Made) => return Ok(()),
                 Ok(Commit::Outdated) => contest.lost().await?,
-                Err(error @ StoreError::Away { .. }) if contest.tries + 1 >= LOOKUP_TRIES => return Err(error),
+                Err(error @ StoreError::Away { .. }) if contest.tries + 1 >= LOOKUP_TRIES => {
+                    return Err(error);
+                }
                 Err(StoreError::Away { .. }) => contest.lost().await?,
                 Err(error) => return Err(error),
             }
@@ -227,7 +234,8 @@ impl Firestore {
         let made = timeout(CHANGE_PATIENCE, async {
             let db = self.connected().await.map_err(|error| away(doing, error))?;
             let made = db.client().get().batch_write(request).await;
-            let statuses = made.map_err(|status| failed(doing, CHANGE_PATIENCE, &status))?.into_inner().status;
+            let statuses =
+                made.map_err(|status| failed(doing, CHANGE_PATIENCE, &status))?.into_inner().status;
             for status in statuses {
                 let status = Status::new(Code::from_i32(status.code), status.message);
                 if status.code() != Code::Ok && !is_outdated(&status) {
@@ -274,10 +282,7 @@ impl Firestore {
 
 /// Whether a change was refused because of what it depended on, or because others change the same at this moment.
 fn is_outdated(status: &Status) -> bool {
-    matches!(
-        status.code(),
-        Code::AlreadyExists | Code::FailedPrecondition | Code::NotFound | Code::Aborted
-    )
+    matches!(status.code(), Code::AlreadyExists | Code::FailedPrecondition | Code::NotFound | Code::Aborted)
 }
 
 /// What Firestore says, without the names of documents.

@@ -101,7 +101,11 @@ fn json(value: Value) -> Json {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "only whole numbers that fit are cast")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "only whole numbers that fit are cast"
+)]
 fn double_json(double: f64) -> Json {
     if double.fract() == 0.0 && double.abs() <= GREATEST_EXACT {
         return (double as i64).into();

@@ -162,7 +162,8 @@ mod tests {
         let file = folder.path().join("key.json");
         let text = key_file(&signing_key());
         std::fs::write(&file, &text).unwrap();
-        for access in [FirestoreAccess::File(file), FirestoreAccess::Key(ServiceAccountKey::parse(&text).unwrap())]
+        for access in
+            [FirestoreAccess::File(file), FirestoreAccess::Key(ServiceAccountKey::parse(&text).unwrap())]
         {
             let store = Firestore::open(&place(access)).await.unwrap();
             assert_eq!(format!("{store:?}"), "Firestore(firestore://luna)");

@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use super::Firestore;
 use super::ask::{Commit, Contest, LIST_PATIENCE, LOOKUP_PATIENCE, Stored};
+use super::page;
 use super::queries;
 use super::write::{If, delete, put};
 use crate::domain::{Business, BusinessId, BusinessImport, IdError, PhoneNumber, Plan, PlanId};
@@ -80,7 +81,9 @@ impl Directory for Firestore {
         let mut contest = Contest::new(DOING);
         let gone = loop {
             self.refuse_when_used(DOING, id).await?;
-            let Some(plan) = self.get_one(DOING, LIST_PATIENCE, name.clone()).await? else { return Ok(false) };
+            let Some(plan) = self.get_one(DOING, LIST_PATIENCE, name.clone()).await? else {
+                return Ok(false);
+            };
             let removal = delete(name.clone(), If::Still(plan.version));
             if self.commit(DOING, LIST_PATIENCE, vec![removal]).await? == Commit::Made {
                 break plan;
@@ -128,19 +131,12 @@ impl Firestore {
         if let Some(after) = after {
             self.names().document(collection, after)?;
         }
-        let found = self.find(doing, LIST_PATIENCE, queries::by_id(collection, after, most)).await?;
-        let mut listing = Listing { items: Vec::new(), unreadable: Vec::new(), next: None };
-        if found.len() >= usize::try_from(most).unwrap_or(usize::MAX) {
-            // A document whose name is no id of ours cannot be begun behind: the list ends before it.
-            listing.next = found.iter().rev().find_map(|stored| key(stored.id()).ok());
-        }
-        for stored in found {
-            match self.named(stored) {
-                Ok(item) => listing.items.push(item),
-                Err(error) => listing.unreadable.push(error),
-            }
-        }
-        Ok(listing)
+        // One more than is wanted tells whether the list goes on.
+        let query = queries::by_id(collection, after, most.saturating_add(1));
+        let found = self.find(doing, LIST_PATIENCE, query).await?;
+        // A document whose name is no id of ours cannot be begun behind: the next part begins before it.
+        let next = |kept: &[Stored]| kept.iter().rev().find_map(|stored| key(stored.id()).ok());
+        Ok(page(found, most, next, |stored| self.named(stored)))
     }
 
     async fn refuse_when_used(&self, doing: &'static str, plan: &PlanId) -> Result<(), StoreError> {

@@ -281,9 +281,11 @@ mod tests {
             return None;
         }
         let ascending = equalities.iter().map(|field| json!({"fieldPath": field, "order": "ASCENDING"}));
-        let ordered = query.orders.iter().filter(|(field, _)| *field != NAME).map(|(field, direction)| {
-            json!({"fieldPath": field, "order": direction.as_str_name()})
-        });
+        let ordered = query
+            .orders
+            .iter()
+            .filter(|(field, _)| *field != NAME)
+            .map(|(field, direction)| json!({"fieldPath": field, "order": direction.as_str_name()}));
         let scope = if group { "COLLECTION_GROUP" } else { "COLLECTION" };
         let fields: Vec<_> = ascending.chain(ordered).collect();
         Some(json!({"collectionGroup": query.collection, "queryScope": scope, "fields": fields}))
@@ -292,7 +294,8 @@ mod tests {
     #[test]
     fn every_query_that_needs_an_index_has_one_and_no_other_has() {
         let shipped: Json = serde_json::from_str(INDEXES).unwrap();
-        let texts = |indexes: Vec<Json>| -> BTreeSet<String> { indexes.iter().map(Json::to_string).collect() };
+        let texts =
+            |indexes: Vec<Json>| -> BTreeSet<String> { indexes.iter().map(Json::to_string).collect() };
         let shipped = texts(shipped["indexes"].as_array().unwrap().clone());
         let needed = texts(all().iter().filter_map(needed).collect());
         assert_eq!(needed, shipped);

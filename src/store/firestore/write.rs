@@ -76,7 +76,8 @@ pub(super) fn adding(write: Write, sums: impl IntoIterator<Item = (String, i64)>
 }
 
 fn update(name: String, fields: Fields, update_mask: Option<DocumentMask>, only: If) -> Write {
-    let document = FirestoreDocument { name, fields: fields.into_iter().collect(), ..FirestoreDocument::default() };
+    let document =
+        FirestoreDocument { name, fields: fields.into_iter().collect(), ..FirestoreDocument::default() };
     Write {
         operation: Some(Operation::Update(document)),
         update_mask,

@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use serde::de::DeserializeOwned;
-use sqlx::{Sqlite as Database, Transaction};
 
-use super::{Sqlite, failed};
-use crate::domain::{Business, BusinessId, BusinessImport, IdError, PhoneNumber, Plan, PlanId};
+use super::{Sqlite, Writing, bad_id, failed, more_than, page};
+use crate::domain::{Business, BusinessId, BusinessImport, PhoneNumber, Plan, PlanId};
 use crate::store::document;
 use crate::store::{Directory, Listing, StoreError};
 
@@ -48,24 +46,36 @@ impl Directory for Sqlite {
         most: u32,
     ) -> Result<Listing<Business, BusinessId>, StoreError> {
         const DOING: &str = "list the businesses";
-        let rows = sqlx::query_as("select id, document from businesses where id > ? order by id limit ?")
-            .bind(after.map_or("", BusinessId::as_str))
-            .bind(i64::from(most))
-            .fetch_all(&self.readers)
-            .await
-            .map_err(failed(DOING))?;
-        listing(&rows, most, business_path, |id| BusinessId::parse(id).map_err(bad_id(DOING)))
+        let rows: Vec<(String, String)> =
+            sqlx::query_as("select id, document from businesses where id > ? order by id limit ?")
+                .bind(after.map_or("", BusinessId::as_str))
+                .bind(more_than(most))
+                .fetch_all(&self.readers)
+                .await
+                .map_err(failed(DOING))?;
+        page(
+            rows,
+            most,
+            |(id, text)| document::read(&text, || business_path(&id)),
+            |(id, _)| BusinessId::parse(id).map_err(bad_id(DOING)),
+        )
     }
 
     async fn plans(&self, after: Option<&PlanId>, most: u32) -> Result<Listing<Plan, PlanId>, StoreError> {
         const DOING: &str = "list the plans";
-        let rows = sqlx::query_as("select id, document from plans where id > ? order by id limit ?")
-            .bind(after.map_or("", PlanId::as_str))
-            .bind(i64::from(most))
-            .fetch_all(&self.readers)
-            .await
-            .map_err(failed(DOING))?;
-        listing(&rows, most, plan_path, |id| PlanId::parse(id).map_err(bad_id(DOING)))
+        let rows: Vec<(String, String)> =
+            sqlx::query_as("select id, document from plans where id > ? order by id limit ?")
+                .bind(after.map_or("", PlanId::as_str))
+                .bind(more_than(most))
+                .fetch_all(&self.readers)
+                .await
+                .map_err(failed(DOING))?;
+        page(
+            rows,
+            most,
+            |(id, text)| document::read(&text, || plan_path(&id)),
+            |(id, _)| PlanId::parse(id).map_err(bad_id(DOING)),
+        )
     }
 
     async fn import(&self, import: &BusinessImport) -> Result<(), StoreError> {
@@ -118,33 +128,9 @@ impl Directory for Sqlite {
     }
 }
 
-/// Rows of id and document as a listing.
-fn listing<T: DeserializeOwned, K>(
-    rows: &[(String, String)],
-    most: u32,
-    path: impl Fn(&str) -> String,
-    key: impl Fn(&str) -> Result<K, StoreError>,
-) -> Result<Listing<T, K>, StoreError> {
-    let mut listing = Listing { items: Vec::new(), unreadable: Vec::new(), next: None };
-    for (id, text) in rows {
-        match document::read(text, || path(id)) {
-            Ok(item) => listing.items.push(item),
-            Err(error) => listing.unreadable.push(error),
-        }
-    }
-    if rows.len() >= usize::try_from(most).unwrap_or(usize::MAX) {
-        listing.next = rows.last().map(|(id, _)| key(id)).transpose()?;
-    }
-    Ok(listing)
-}
-
-fn bad_id(doing: &'static str) -> impl Fn(IdError) -> StoreError {
-    move |source| StoreError::Failed { doing, source: source.into() }
-}
-
 const IMPORT: &str = "import businesses and plans";
 
-async fn put_plan(change: &mut Transaction<'static, Database>, plan: &Plan) -> Result<(), StoreError> {
+async fn put_plan(change: &mut Writing, plan: &Plan) -> Result<(), StoreError> {
     sqlx::query(
         "insert into plans (id, document) values (?, ?)
          on conflict (id) do update set document = excluded.document",
@@ -157,10 +143,7 @@ async fn put_plan(change: &mut Transaction<'static, Database>, plan: &Plan) -> R
     Ok(())
 }
 
-async fn put_business(
-    change: &mut Transaction<'static, Database>,
-    business: &Business,
-) -> Result<(), StoreError> {
+async fn put_business(change: &mut Writing, business: &Business) -> Result<(), StoreError> {
     let plan: Option<i64> = sqlx::query_scalar("select 1 from plans where id = ?")
         .bind(business.plan.as_str())
         .fetch_optional(&mut **change)
@@ -187,11 +170,7 @@ async fn put_business(
     Ok(())
 }
 
-async fn put_line(
-    change: &mut Transaction<'static, Database>,
-    business: &Business,
-    line: &PhoneNumber,
-) -> Result<(), StoreError> {
+async fn put_line(change: &mut Writing, business: &Business, line: &PhoneNumber) -> Result<(), StoreError> {
     // The update changes nothing; it is there because `returning` says nothing about a row that was left alone.
     let owner: String = sqlx::query_scalar(
         "insert into lines (line, business) values (?, ?)

@@ -1,70 +1,88 @@
-//! Calls, turns and messages in SQLite.
+//! Calls, streams, turns and messages in SQLite.
 
 use async_trait::async_trait;
-use sqlx::FromRow;
 
-use super::{Sqlite, failed, whole};
+use super::calls::{self, CallRow};
+use super::outbox::put_notice;
+use super::usage::follow;
+use super::{Sqlite, Writing, bad_id, failed, more_than, page, whole};
 use crate::domain::{
-    BusinessId, CallRecord, CallSid, InstanceId, Intention, Message, Month, MonthUsage, Notice, NoticeId,
-    Recording, StreamEnd, Turn, Usage,
+    BusinessId, CallRecord, CallSid, InstanceId, Intention, Message, Month, MonthUsage, Notice, Recording,
+    StreamEnd, Turn,
 };
 use crate::store::document;
-use crate::store::{
-    CallKey, Certainty, Delivery, Lapsed, Ledger, Listing, MESSAGES_LISTED, Outbox, Seating, SlotWish, Slots,
-    StoreError,
-};
+use crate::store::{CallKey, Certainty, Ledger, Listing, MESSAGES_LISTED, StoreError};
 
 #[async_trait]
 impl Ledger for Sqlite {
     async fn open_call(&self, call: &CallRecord) -> Result<bool, StoreError> {
         const DOING: &str = "open a call";
         let mut change = self.change(DOING).await?;
-        let known: Option<CallRow> = sqlx::query_as(CALL)
-            .bind(call.call.as_str())
-            .fetch_optional(&mut *change)
-            .await
-            .map_err(failed(DOING))?;
-        if known.as_ref().is_some_and(|row| row.document.is_some()) {
-            return Ok(false);
-        }
-        let mut usage = used(&call.call, known.and_then(|row| row.usage))?;
-        usage.add(&call.usage);
-        sqlx::query(
-            "insert into calls (call, document, answered_ms, ended_ms, attempts, instance, ending, intention, usage)
+        let opened = sqlx::query(
+            "insert into calls (call, business, started_ms, document, answered_ms, ended_ms, attempts, instance, intention)
              values (?, ?, ?, ?, ?, ?, ?, ?, ?)
              on conflict (call) do update set
+                 business = excluded.business,
+                 started_ms = excluded.started_ms,
                  document = excluded.document,
-                 answered_ms = coalesce(answered_ms, excluded.answered_ms),
-                 ended_ms = coalesce(ended_ms, excluded.ended_ms),
+                 answered_ms = min(coalesce(answered_ms, excluded.answered_ms), coalesce(excluded.answered_ms, answered_ms)),
+                 ended_ms = min(coalesce(ended_ms, excluded.ended_ms), coalesce(excluded.ended_ms, ended_ms)),
                  instance = iif(attempts >= excluded.attempts, coalesce(instance, excluded.instance), excluded.instance),
                  attempts = max(attempts, excluded.attempts),
-                 ending = coalesce(ending, excluded.ending),
-                 intention = coalesce(intention, excluded.intention),
-                 usage = excluded.usage",
+                 intention = coalesce(intention, excluded.intention)
+             where document is null",
         )
         .bind(call.call.as_str())
+        .bind(call.business.as_str())
+        .bind(call.started_ms)
         .bind(document::write(call, DOING)?)
         .bind(call.answered_ms)
         .bind(call.ended_ms)
         .bind(i64::from(call.attempts))
         .bind(call.instance.as_str())
-        .bind(call.ending.as_ref().map(|ending| document::write(ending, DOING)).transpose()?)
         .bind(call.intention.as_ref().map(|intention| document::write(intention, DOING)).transpose()?)
-        .bind(document::write(&usage, DOING)?)
         .execute(&mut *change)
         .await
         .map_err(failed(DOING))?;
+        if opened.rows_affected() == 0 {
+            return Ok(false);
+        }
+        for recording in &call.recordings {
+            put_recording(&mut change, &call.call, recording, DOING).await?;
+        }
+        follow(&mut change, &call.call, DOING).await?;
         change.commit().await.map_err(failed(DOING))?;
         Ok(true)
     }
 
     async fn call(&self, call: &CallSid) -> Result<Option<CallRecord>, StoreError> {
-        let row: Option<CallRow> = sqlx::query_as(CALL)
+        let row: Option<CallRow> = sqlx::query_as(calls::ONE)
             .bind(call.as_str())
             .fetch_optional(&self.readers)
             .await
             .map_err(failed("look up a call"))?;
-        row.map_or(Ok(None), |row| row.record(call))
+        row.map_or(Ok(None), CallRow::record)
+    }
+
+    async fn calls(
+        &self,
+        business: &BusinessId,
+        after: Option<&CallKey>,
+        most: u32,
+    ) -> Result<Listing<CallRecord, CallKey>, StoreError> {
+        const DOING: &str = "list the calls of a business";
+        let rows: Vec<CallRow> = sqlx::query_as(calls::OF_BUSINESS)
+            .bind(business.as_str())
+            .bind(after.map_or(i64::MAX, |key| key.started_ms))
+            .bind(after.map_or("", |key| key.call.as_str()))
+            .bind(more_than(most))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed(DOING))?;
+        page(rows, most, CallRow::listed, |row| {
+            let call = CallSid::parse(&row.call).map_err(bad_id(DOING))?;
+            Ok(CallKey { started_ms: row.started_ms.unwrap_or_default(), call })
+        })
     }
 
     async fn claim_attempt(
@@ -104,16 +122,20 @@ impl Ledger for Sqlite {
     }
 
     async fn answered(&self, call: &CallSid, at_ms: i64) -> Result<(), StoreError> {
+        const DOING: &str = "keep when a call was answered";
+        let mut change = self.change(DOING).await?;
         sqlx::query(
             "insert into calls (call, answered_ms) values (?, ?)
-             on conflict (call) do update set answered_ms = coalesce(answered_ms, excluded.answered_ms)",
+             on conflict (call) do update set
+                 answered_ms = min(coalesce(answered_ms, excluded.answered_ms), excluded.answered_ms)",
         )
         .bind(call.as_str())
         .bind(at_ms)
-        .execute(&self.writer)
+        .execute(&mut *change)
         .await
-        .map_err(failed("keep when a call was answered"))?;
-        Ok(())
+        .map_err(failed(DOING))?;
+        follow(&mut change, call, DOING).await?;
+        change.commit().await.map_err(failed(DOING))
     }
 
     async fn keep_turn(&self, call: &CallSid, turn: &Turn) -> Result<(), StoreError> {
@@ -160,9 +182,10 @@ impl Ledger for Sqlite {
         Ok(())
     }
 
-    async fn take_message(&self, message: &Message, _notice: Option<&Notice>) -> Result<(), StoreError> {
+    async fn take_message(&self, message: &Message, notice: Option<&Notice>) -> Result<(), StoreError> {
         const DOING: &str = "keep a message";
-        sqlx::query(
+        let mut change = self.change(DOING).await?;
+        let kept = sqlx::query(
             "insert into messages (call, tool_call, business, taken_ms, document) values (?, ?, ?, ?, ?)
              on conflict do nothing",
         )
@@ -171,10 +194,13 @@ impl Ledger for Sqlite {
         .bind(message.business.as_str())
         .bind(message.taken_ms)
         .bind(document::write(message, DOING)?)
-        .execute(&self.writer)
+        .execute(&mut *change)
         .await
         .map_err(failed(DOING))?;
-        Ok(())
+        if let (1, Some(notice)) = (kept.rows_affected(), notice) {
+            put_notice(&mut change, notice, DOING).await?;
+        }
+        change.commit().await.map_err(failed(DOING))
     }
 
     async fn messages(&self, business: &BusinessId) -> Result<Vec<Message>, StoreError> {
@@ -191,134 +217,124 @@ impl Ledger for Sqlite {
         rows.iter().rev().map(|(call, text)| document::read(text, || path(call))).collect()
     }
 
-    async fn calls(
-        &self,
-        _: &BusinessId,
-        _: Option<&CallKey>,
-        _: u32,
-    ) -> Result<Listing<CallRecord, CallKey>, StoreError> {
-        Err(unbuilt())
+    async fn message(&self, call: &CallSid, tool_call: &str) -> Result<Option<Message>, StoreError> {
+        let found: Option<String> =
+            sqlx::query_scalar("select document from messages where call = ? and tool_call = ?")
+                .bind(call.as_str())
+                .bind(tool_call)
+                .fetch_optional(&self.readers)
+                .await
+                .map_err(failed("look up a message"))?;
+        found.map(|text| document::read(&text, || format!("a message of calls/{call}"))).transpose()
     }
-    async fn message(&self, _: &CallSid, _: &str) -> Result<Option<Message>, StoreError> {
-        Err(unbuilt())
+
+    async fn keep_recording(&self, call: &CallSid, recording: &Recording) -> Result<(), StoreError> {
+        const DOING: &str = "keep that a stream was recorded";
+        let mut change = self.change(DOING).await?;
+        put_recording(&mut change, call, recording, DOING).await?;
+        change.commit().await.map_err(failed(DOING))
     }
-    async fn keep_recording(&self, _: &CallSid, _: &Recording) -> Result<(), StoreError> {
-        Err(unbuilt())
+
+    async fn end_stream(&self, call: &CallSid, end: &StreamEnd) -> Result<(), StoreError> {
+        const DOING: &str = "keep how a stream ended";
+        let mut change = self.change(DOING).await?;
+        let kept = sqlx::query(
+            "insert into streams (call, attempt, document) select ?1, ?2, ?3
+             where not exists (select 1 from attempts where call = ?1 and attempt = ?2 and instance <> ?4)
+             on conflict do nothing",
+        )
+        .bind(call.as_str())
+        .bind(i64::from(end.attempt))
+        .bind(document::write(end, DOING)?)
+        .bind(end.instance.as_str())
+        .execute(&mut *change)
+        .await
+        .map_err(failed(DOING))?;
+        if kept.rows_affected() == 0 {
+            return Ok(());
+        }
+        if !end.ending.is_accident() {
+            ended(&mut change, call, end.at_ms, DOING).await?;
+        }
+        follow(&mut change, call, DOING).await?;
+        change.commit().await.map_err(failed(DOING))
     }
-    async fn end_stream(&self, _: &CallSid, _: &StreamEnd) -> Result<(), StoreError> {
-        Err(unbuilt())
+
+    async fn end_call(&self, call: &CallSid, at_ms: i64, sure: Certainty) -> Result<(), StoreError> {
+        const DOING: &str = "keep when a call ended";
+        let mut change = self.change(DOING).await?;
+        match sure {
+            Certainty::Told => ended(&mut change, call, at_ms, DOING).await?,
+            Certainty::Presumed => presumed(&mut change, call, at_ms, DOING).await?,
+        }
+        follow(&mut change, call, DOING).await?;
+        change.commit().await.map_err(failed(DOING))
     }
-    async fn end_call(&self, _: &CallSid, _: i64, _: Certainty) -> Result<(), StoreError> {
-        Err(unbuilt())
+
+    async fn month(&self, business: &BusinessId, month: Month) -> Result<MonthUsage, StoreError> {
+        self.one_month(business, month).await
     }
-    async fn month(&self, _: &BusinessId, _: Month) -> Result<MonthUsage, StoreError> {
-        Err(unbuilt())
-    }
-    async fn months(&self, _: &BusinessId) -> Result<Vec<MonthUsage>, StoreError> {
-        Err(unbuilt())
+
+    async fn months(&self, business: &BusinessId) -> Result<Vec<MonthUsage>, StoreError> {
+        self.all_months(business).await
     }
 }
 
-fn unbuilt() -> StoreError {
-    StoreError::Failed { doing: "do what is not built yet", source: "unbuilt".into() }
+async fn put_recording(
+    change: &mut Writing,
+    call: &CallSid,
+    recording: &Recording,
+    doing: &'static str,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into recordings (call, attempt, document) values (?, ?, ?)
+         on conflict (call, attempt) do update set document = excluded.document",
+    )
+    .bind(call.as_str())
+    .bind(i64::from(recording.attempt))
+    .bind(document::write(recording, doing)?)
+    .execute(&mut **change)
+    .await
+    .map_err(failed(doing))?;
+    Ok(())
 }
 
-#[async_trait]
-impl Slots for Sqlite {
-    async fn take(&self, _: &SlotWish<'_>) -> Result<Seating, StoreError> {
-        Err(unbuilt())
-    }
-    async fn renew(&self, _: &InstanceId, _: &[(BusinessId, CallSid)], _: i64) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-    async fn free(&self, _: &BusinessId, _: &CallSid, _: &InstanceId) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-    async fn taken(&self, _: &BusinessId, _: i64) -> Result<u32, StoreError> {
-        Err(unbuilt())
-    }
-    async fn lapsed(&self, _: i64, _: u32) -> Result<Vec<Lapsed>, StoreError> {
-        Err(unbuilt())
-    }
-    async fn bury(&self, _: &Lapsed) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
+/// Keeps the earliest end that was told for sure.
+async fn ended(
+    change: &mut Writing,
+    call: &CallSid,
+    at_ms: i64,
+    doing: &'static str,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into calls (call, ended_ms) values (?, ?)
+         on conflict (call) do update set
+             ended_ms = min(coalesce(ended_ms, excluded.ended_ms), excluded.ended_ms)",
+    )
+    .bind(call.as_str())
+    .bind(at_ms)
+    .execute(&mut **change)
+    .await
+    .map_err(failed(doing))?;
+    Ok(())
 }
 
-#[async_trait]
-impl Outbox for Sqlite {
-    async fn post(&self, _: &Notice) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-    async fn take_due(&self, _: i64, _: i64, _: u32) -> Result<Vec<Notice>, StoreError> {
-        Err(unbuilt())
-    }
-    async fn settle(&self, _: &NoticeId, _: &Delivery) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-    async fn notices(&self, _: &BusinessId) -> Result<Vec<Notice>, StoreError> {
-        Err(unbuilt())
-    }
-    async fn retry(&self, _: &BusinessId, _: &NoticeId, _: i64) -> Result<bool, StoreError> {
-        Err(unbuilt())
-    }
-    async fn forget(&self, _: i64) -> Result<(), StoreError> {
-        Err(unbuilt())
-    }
-}
-
-const CALL: &str = "select document, answered_ms, ended_ms, attempts, instance, ending, intention, usage
-                    from calls where call = ?";
-
-/// A row of `calls`: the record as it was opened, and what became of it.
-#[derive(FromRow)]
-struct CallRow {
-    document: Option<String>,
-    answered_ms: Option<i64>,
-    ended_ms: Option<i64>,
-    attempts: i64,
-    instance: Option<String>,
-    ending: Option<String>,
-    intention: Option<String>,
-    usage: Option<String>,
-}
-
-impl CallRow {
-    /// The record, when the call was opened.
-    fn record(self, call: &CallSid) -> Result<Option<CallRecord>, StoreError> {
-        let Some(text) = self.document else { return Ok(None) };
-        let opened: CallRecord = document::read(&text, || format!("calls/{call}"))?;
-        Ok(Some(CallRecord {
-            answered_ms: self.answered_ms,
-            ended_ms: self.ended_ms,
-            attempts: u8::try_from(self.attempts).unwrap_or(u8::MAX),
-            instance: match self.instance {
-                Some(name) => InstanceId::parse(&name).map_err(|_| bad_instance(call))?,
-                None => opened.instance,
-            },
-            ending: self.ending.map(|text| document::read(&text, || part(call, "ending"))).transpose()?,
-            intention: self
-                .intention
-                .map(|text| document::read(&text, || part(call, "intention")))
-                .transpose()?,
-            usage: used(call, self.usage)?,
-            ..opened
-        }))
-    }
-}
-
-fn used(call: &CallSid, stored: Option<String>) -> Result<Usage, StoreError> {
-    stored.map_or(Ok(Usage::default()), |text| document::read(&text, || part(call, "usage")))
-}
-
-fn part(call: &CallSid, column: &str) -> String {
-    format!("the {column} of calls/{call}")
-}
-
-fn bad_instance(call: &CallSid) -> StoreError {
-    StoreError::Unreadable {
-        document: format!("calls/{call}"),
-        field: "instance".to_owned(),
-        problem: "is not an instance id".to_owned(),
-    }
+/// Keeps the latest end that was presumed: whoever presumes later has heard of the call after the others gave it up.
+async fn presumed(
+    change: &mut Writing,
+    call: &CallSid,
+    at_ms: i64,
+    doing: &'static str,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into calls (call, presumed_ms) values (?, ?)
+         on conflict (call) do update set
+             presumed_ms = max(coalesce(presumed_ms, excluded.presumed_ms), excluded.presumed_ms)",
+    )
+    .bind(call.as_str())
+    .bind(at_ms)
+    .execute(&mut **change)
+    .await
+    .map_err(failed(doing))?;
+    Ok(())
 }

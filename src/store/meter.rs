@@ -1,0 +1,56 @@
+//! What a call adds up to, and what of it counts in its business's month. Pure, and the same in every store.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{CallRecord, Ending, MicroDollars, ModalityTokens, MonthUsage, StreamEnd, Usage};
+
+/// What one call contributes to the month in which it started. A store keeps with the call what it has counted of it,
+/// so that a correction changes the month by the difference, and nothing counts twice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Metered {
+    calls: u64,
+    talked_ms: u64,
+    usage: Usage,
+    cost: MicroDollars,
+}
+
+impl Metered {
+    /// What a call contributes, as far as it is known: its time when it was answered and is over, its use stream by
+    /// stream.
+    pub(super) fn of(call: &CallRecord) -> Self {
+        let counts = call.answered_ms.is_some() && call.ended_ms.is_some();
+        Self { calls: u64::from(counts), talked_ms: call.talked_ms(), usage: call.usage, cost: call.cost }
+    }
+
+    /// Puts what is known now in the place of what was counted of the same call before.
+    pub(super) fn replace(before: &Self, now: &Self, month: &mut MonthUsage) {
+        let follow = |sum: u64, before: u64, now: u64| sum.saturating_sub(before).saturating_add(now);
+        month.calls = follow(month.calls, before.calls, now.calls);
+        month.talked_ms = follow(month.talked_ms, before.talked_ms, now.talked_ms);
+        let tokens = |sum: &mut ModalityTokens, before: ModalityTokens, now: ModalityTokens| {
+            sum.text = follow(sum.text, before.text, now.text);
+            sum.audio = follow(sum.audio, before.audio, now.audio);
+            sum.image = follow(sum.image, before.image, now.image);
+        };
+        tokens(&mut month.usage.input, before.usage.input, now.usage.input);
+        tokens(&mut month.usage.cached, before.usage.cached, now.usage.cached);
+        tokens(&mut month.usage.output, before.usage.output, now.usage.output);
+        let micros = month.cost.micros().saturating_sub(before.cost.micros());
+        month.cost = MicroDollars::new(micros) + now.cost;
+    }
+}
+
+/// Adds to a record, as it was opened, what its streams used, and says how it ended: on purpose if any stream did, of
+/// several the last; else by the accident of the last stream that is over.
+pub(super) fn add_streams(call: &mut CallRecord, mut streams: Vec<StreamEnd>) {
+    streams.sort_by_key(|stream| stream.attempt);
+    for stream in &streams {
+        call.usage.add(&stream.usage);
+        call.cost += stream.cost;
+    }
+    let endings: Vec<Ending> =
+        call.ending.take().into_iter().chain(streams.into_iter().map(|stream| stream.ending)).collect();
+    let on_purpose = endings.iter().rfind(|ending| !ending.is_accident());
+    call.ending = on_purpose.or(endings.last()).cloned();
+}
