@@ -26,7 +26,7 @@ use super::Firestore;
 use super::codec;
 use super::names::id_of;
 use super::queries::Query;
-use crate::store::{StoreError, document};
+use crate::store::{Source, StoreError, document};
 
 /// Whoever looks up a business or a call while somebody rings waits a second: it hears from us, and not from its clock.
 pub(super) const LOOKUP_PATIENCE: Duration = Duration::from_millis(900);
@@ -62,7 +62,7 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    fn of(mut document: FirestoreDocument) -> Self {
+    pub(super) fn of(mut document: FirestoreDocument) -> Self {
         let name = std::mem::take(&mut document.name);
         let version = Version(document.update_time.unwrap_or_default());
         Self { name, version, fields: codec::json_fields(document) }
@@ -293,8 +293,13 @@ struct Refusal {
     message: String,
 }
 
+/// What Firestore says, as the source of an error.
+pub(super) fn refusal(status: &Status) -> Source {
+    Refusal { code: status.code(), message: without_documents(status.message()) }.into()
+}
+
 fn failed(doing: &'static str, patience: Duration, status: &Status) -> StoreError {
-    let source = Refusal { code: status.code(), message: without_documents(status.message()) }.into();
+    let source = refusal(status);
     match status.code() {
         Code::DeadlineExceeded => late(doing, patience),
         Code::Unavailable

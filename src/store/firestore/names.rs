@@ -44,6 +44,12 @@ impl Names {
         Ok(format!("{}/{inner}/{inner_id}", self.document(collection, id)?))
     }
 
+    /// The collection at the top that a document is in.
+    pub(super) fn collection<'a>(&self, name: &'a str) -> &'a str {
+        let path = name.strip_prefix(&self.documents).unwrap_or_default().trim_start_matches('/');
+        path.split_once('/').map_or("", |(collection, _)| collection)
+    }
+
     /// A name as people read it: `businesses/luna`. A line is personal, and shown by its end.
     pub(super) fn readable(&self, name: &str) -> String {
         let path = name.strip_prefix(&self.documents).unwrap_or(name).trim_start_matches('/');
