@@ -33,9 +33,11 @@ impl Metered {
             sum.audio = follow(sum.audio, before.audio, now.audio);
             sum.image = follow(sum.image, before.image, now.image);
         };
-        tokens(&mut month.usage.input, before.usage.input, now.usage.input);
-        tokens(&mut month.usage.cached, before.usage.cached, now.usage.cached);
-        tokens(&mut month.usage.output, before.usage.output, now.usage.output);
+        // Taken apart so that a kind of use that is added to it cannot be forgotten here.
+        let Usage { input, cached, output } = &mut month.usage;
+        tokens(input, before.usage.input, now.usage.input);
+        tokens(cached, before.usage.cached, now.usage.cached);
+        tokens(output, before.usage.output, now.usage.output);
         let micros = month.cost.micros().saturating_sub(before.cost.micros());
         month.cost = MicroDollars::new(micros) + now.cost;
     }

@@ -120,7 +120,8 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     async fn end_stream(&self, call: &CallSid, end: &StreamEnd) -> Result<(), StoreError>;
 
     /// The model's part of the call is over, at a time in milliseconds since 1970. Of the times that are told for sure,
-    /// here and by [`Ledger::end_stream`], the earliest stays; a presumed one holds only until there is one of those.
+    /// here and by [`Ledger::end_stream`], the earliest stays; a presumed one holds only until there is one of those, and
+    /// of several the latest: whoever presumes it has heard of the call since.
     async fn end_call(&self, call: &CallSid, at_ms: i64, sure: Certainty) -> Result<(), StoreError>;
 
     /// What a business used in a month: of every call that is over its time, and of every stream that is over its use.

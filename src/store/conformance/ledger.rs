@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use super::{RACERS, fresh, instance, one_call};
+use super::{RACERS, fresh_business, instance, one_call};
 use crate::domain::{
     BusinessId, CallRecord, CallSid, DestinationId, Ending, Intention, Message, MicroDollars, ModalityTokens,
     Pii, Speaker, StreamEnd, Turn, Usage,
@@ -244,8 +244,4 @@ fn turn(attempt: u8, number: u32, began_ms: u64) -> Turn {
 fn usage(times: u64) -> Usage {
     let tokens = |kind: u64| ModalityTokens { text: kind * times, audio: kind * 10 * times, image: 0 };
     Usage { input: tokens(3), cached: tokens(2), output: tokens(5) }
-}
-
-fn fresh_business() -> BusinessId {
-    BusinessId::parse(&format!("business-{}", fresh())).expect("legal")
 }
