@@ -27,6 +27,7 @@ mod write;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use firestore::FirestoreDb;
 use firestore::gcloud_sdk::google_cloud_auth::credentials::Credentials;
@@ -51,21 +52,32 @@ struct Inner {
     place: FirestorePlace,
     names: Names,
     credentials: Credentials,
+    patience: Duration,
     connected: OnceCell<FirestoreDb>,
 }
 
 impl Firestore {
     /// Takes the credentials, and connects to nothing. Fails when they cannot be used.
     pub async fn open(place: &FirestorePlace) -> Result<Self, StoreError> {
+        Self::open_with_patience(place, ask::CALL_PATIENCE).await
+    }
+
+    /// The same, for whoever can wait longer for an answer than a caller who hears it ring.
+    pub async fn open_with_patience(place: &FirestorePlace, patience: Duration) -> Result<Self, StoreError> {
         let credentials = connection::credentials(place).await?;
-        let inner =
-            Inner { place: place.clone(), names: Names::of(place), credentials, connected: OnceCell::new() };
+        let inner = Inner {
+            place: place.clone(),
+            names: Names::of(place),
+            credentials,
+            patience,
+            connected: OnceCell::new(),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Asks for a document that is not there: whether Firestore can be reached, and lets us in.
     pub async fn check(&self) -> Result<(), StoreError> {
-        self.get_one("reach Firestore", ask::LIST_PATIENCE, self.names().document("plans", "-")?).await?;
+        self.get_one("reach Firestore", ask::Patience::List, self.names().document("plans", "-")?).await?;
         Ok(())
     }
 

@@ -28,14 +28,22 @@ use super::names::id_of;
 use super::queries::Query;
 use crate::store::{Source, StoreError, document};
 
-/// Whoever looks up a business or a call while somebody rings waits a second: it hears from us, and not from its clock.
-pub(super) const LOOKUP_PATIENCE: Duration = Duration::from_millis(900);
+/// How long a question may take, all its tries together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Somebody rings meanwhile.
+    Lookup,
+    /// The same, for one try of a change. A change that is tried again takes longer, and whoever asked may stop waiting.
+    Change,
+    /// Somebody looks at a list, or imports.
+    List,
+}
 
-/// The same for one try of a change. A change that is tried again takes longer, and whoever asked may stop waiting.
-pub(super) const CHANGE_PATIENCE: Duration = Duration::from_millis(900);
+/// Whoever looks up a business or keeps what was said waits a second: it hears from us, and not from its clock.
+pub(super) const CALL_PATIENCE: Duration = Duration::from_millis(900);
 
-/// Lists and imports are for people, who wait longer.
-pub(super) const LIST_PATIENCE: Duration = Duration::from_secs(10);
+/// People wait longer.
+const LIST_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection that was just closed is open again at the second try; more would be a crowd at a door that is shut.
 const LOOKUP_TRIES: u32 = 3;
@@ -130,7 +138,7 @@ impl Firestore {
     pub(super) async fn get_one(
         &self,
         doing: &'static str,
-        patience: Duration,
+        patience: Patience,
         name: String,
     ) -> Result<Option<Stored>, StoreError> {
         Ok(self.get(doing, patience, vec![name]).await?.pop())
@@ -140,7 +148,7 @@ impl Firestore {
     pub(super) async fn get(
         &self,
         doing: &'static str,
-        patience: Duration,
+        patience: Patience,
         names: Vec<String>,
     ) -> Result<Vec<Stored>, StoreError> {
         if names.is_empty() {
@@ -168,7 +176,7 @@ impl Firestore {
     pub(super) async fn find(
         &self,
         doing: &'static str,
-        patience: Duration,
+        patience: Patience,
         query: Query,
     ) -> Result<Vec<Stored>, StoreError> {
         let (beneath, query) = query.into_parts(self.names());
@@ -192,11 +200,12 @@ impl Firestore {
     pub(super) async fn commit(
         &self,
         doing: &'static str,
-        patience: Duration,
+        patience: Patience,
         writes: Vec<Write>,
     ) -> Result<Commit, StoreError> {
         let database = self.names().database().to_owned();
         let request = CommitRequest { database, writes, ..Default::default() };
+        let patience = self.lasts(patience);
         let made = timeout(patience, async {
             let db = self.connected().await.map_err(|error| away(doing, error))?;
             match db.client().get().commit(request).await {
@@ -212,7 +221,7 @@ impl Firestore {
     pub(super) async fn keep(&self, doing: &'static str, write: Write) -> Result<(), StoreError> {
         let mut contest = Contest::new(doing);
         loop {
-            match self.commit(doing, CHANGE_PATIENCE, vec![write.clone()]).await {
+            match self.commit(doing, Patience::Change, vec![write.clone()]).await {
                 Ok(Commit::Made) => return Ok(()),
                 Ok(Commit::Outdated) => contest.lost().await?,
                 Err(error @ StoreError::Away { .. }) if contest.tries + 1 >= LOOKUP_TRIES => {
@@ -231,29 +240,30 @@ impl Firestore {
         }
         let database = self.names().database().to_owned();
         let request = BatchWriteRequest { database, writes, ..Default::default() };
-        let made = timeout(CHANGE_PATIENCE, async {
+        let patience = self.lasts(Patience::Change);
+        let made = timeout(patience, async {
             let db = self.connected().await.map_err(|error| away(doing, error))?;
             let made = db.client().get().batch_write(request).await;
-            let statuses =
-                made.map_err(|status| failed(doing, CHANGE_PATIENCE, &status))?.into_inner().status;
+            let statuses = made.map_err(|status| failed(doing, patience, &status))?.into_inner().status;
             for status in statuses {
                 let status = Status::new(Code::from_i32(status.code), status.message);
                 if status.code() != Code::Ok && !is_outdated(&status) {
-                    return Err(failed(doing, CHANGE_PATIENCE, &status));
+                    return Err(failed(doing, patience, &status));
                 }
             }
             Ok(())
         });
-        made.await.unwrap_or_else(|_| Err(late(doing, CHANGE_PATIENCE)))
+        made.await.unwrap_or_else(|_| Err(late(doing, patience)))
     }
 
     /// Asks, again when that may help, until the patience is over.
     async fn ask<T>(
         &self,
         doing: &'static str,
-        patience: Duration,
+        patience: Patience,
         question: impl Fn(Client) -> BoxFuture<'static, Result<T, Status>> + Send + Sync,
     ) -> Result<T, StoreError> {
+        let patience = self.lasts(patience);
         let answered = timeout(patience, async {
             let mut tries = 0;
             loop {
@@ -272,6 +282,13 @@ impl Firestore {
             }
         });
         answered.await.unwrap_or_else(|_| Err(late(doing, patience)))
+    }
+
+    fn lasts(&self, patience: Patience) -> Duration {
+        match patience {
+            Patience::Lookup | Patience::Change => self.inner.patience,
+            Patience::List => self.inner.patience.max(LIST_PATIENCE),
+        }
     }
 
     /// Reads a stored document as what it should be.
@@ -345,7 +362,7 @@ mod tests {
             Code::PermissionDenied,
             "No access to projects/p/databases/(default)/documents/lines/+15551234567 for you",
         );
-        let error = failed("look up a line", LOOKUP_PATIENCE, &status);
+        let error = failed("look up a line", CALL_PATIENCE, &status);
         let StoreError::Failed { source, .. } = &error else { panic!("{error:?}") };
         assert_eq!(source.to_string(), "PermissionDenied: No access to … for you");
         assert!(!format!("{error:?}").contains("1234567"));
@@ -360,7 +377,7 @@ mod tests {
             (Code::PermissionDenied, false),
             (Code::FailedPrecondition, false),
         ] {
-            let error = failed("ask", LOOKUP_PATIENCE, &Status::new(code, "x"));
+            let error = failed("ask", CALL_PATIENCE, &Status::new(code, "x"));
             assert_eq!(error.is_temporary(), temporary, "{code:?}");
         }
     }

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::Firestore;
-use super::ask::{Commit, Contest, LIST_PATIENCE, LOOKUP_PATIENCE, Stored};
+use super::ask::{Commit, Contest, Patience, Stored};
 use super::page;
 use super::queries;
 use super::write::{If, delete, put};
@@ -20,8 +20,8 @@ impl Directory for Firestore {
 
     async fn business_by_line(&self, line: &PhoneNumber) -> Result<Option<Business>, StoreError> {
         const DOING: &str = "look up a business by its line";
-        let entry = self.get_one(DOING, LOOKUP_PATIENCE, self.names().document("lines", line.as_str())?);
-        let claimed = self.find(DOING, LOOKUP_PATIENCE, queries::businesses_with_line(line));
+        let entry = self.get_one(DOING, Patience::Lookup, self.names().document("lines", line.as_str())?);
+        let claimed = self.find(DOING, Patience::Lookup, queries::businesses_with_line(line));
         // What an import writes agrees, and both come at once.
         let (entry, mut claimed) = tokio::try_join!(entry, claimed)?;
         let owner = entry.and_then(|entry| entry.text("businessId").map(str::to_owned));
@@ -62,13 +62,13 @@ impl Directory for Firestore {
         let Ok(name) = self.names().document("businesses", id.as_str()) else { return Ok(false) };
         let mut contest = Contest::new(DOING);
         loop {
-            let business = self.get_one(DOING, LIST_PATIENCE, name.clone());
-            let lines = self.find(DOING, LIST_PATIENCE, queries::lines_of(&[id]));
+            let business = self.get_one(DOING, Patience::List, name.clone());
+            let lines = self.find(DOING, Patience::List, queries::lines_of(&[id]));
             let (business, lines) = tokio::try_join!(business, lines)?;
             let Some(business) = business else { return Ok(false) };
             let mut writes = vec![delete(business.name, If::Still(business.version))];
             writes.extend(lines.into_iter().map(|line| delete(line.name, If::Still(line.version))));
-            if self.commit(DOING, LIST_PATIENCE, writes).await? == Commit::Made {
+            if self.commit(DOING, Patience::List, writes).await? == Commit::Made {
                 return Ok(true);
             }
             contest.lost().await?;
@@ -81,11 +81,11 @@ impl Directory for Firestore {
         let mut contest = Contest::new(DOING);
         let gone = loop {
             self.refuse_when_used(DOING, id).await?;
-            let Some(plan) = self.get_one(DOING, LIST_PATIENCE, name.clone()).await? else {
+            let Some(plan) = self.get_one(DOING, Patience::List, name.clone()).await? else {
                 return Ok(false);
             };
             let removal = delete(name.clone(), If::Still(plan.version));
-            if self.commit(DOING, LIST_PATIENCE, vec![removal]).await? == Commit::Made {
+            if self.commit(DOING, Patience::List, vec![removal]).await? == Commit::Made {
                 break plan;
             }
             contest.lost().await?;
@@ -94,7 +94,7 @@ impl Directory for Firestore {
         let used = self.refuse_when_used(DOING, id).await;
         if matches!(used, Err(StoreError::PlanInUse { .. })) {
             let fields = super::codec::fields(&gone.fields, DOING)?;
-            self.commit(DOING, LIST_PATIENCE, vec![put(name, fields, If::New)]).await?;
+            self.commit(DOING, Patience::List, vec![put(name, fields, If::New)]).await?;
         }
         used.map(|()| true)
     }
@@ -109,7 +109,7 @@ impl Firestore {
         id: &str,
     ) -> Result<Option<T>, StoreError> {
         let Ok(name) = self.names().document(collection, id) else { return Ok(None) };
-        let found = self.get_one(doing, LOOKUP_PATIENCE, name).await?;
+        let found = self.get_one(doing, Patience::Lookup, name).await?;
         found.map(|stored| self.named(stored)).transpose()
     }
 
@@ -133,14 +133,14 @@ impl Firestore {
         }
         // One more than is wanted tells whether the list goes on.
         let query = queries::by_id(collection, after, most.saturating_add(1));
-        let found = self.find(doing, LIST_PATIENCE, query).await?;
+        let found = self.find(doing, Patience::List, query).await?;
         // A document whose name is no id of ours cannot be begun behind: the next part begins before it.
         let next = |kept: &[Stored]| kept.iter().rev().find_map(|stored| key(stored.id()).ok());
         Ok(page(found, most, next, |stored| self.named(stored)))
     }
 
     async fn refuse_when_used(&self, doing: &'static str, plan: &PlanId) -> Result<(), StoreError> {
-        let users = self.find(doing, LIST_PATIENCE, queries::businesses_with_plan(plan)).await?;
+        let users = self.find(doing, Patience::List, queries::businesses_with_plan(plan)).await?;
         let Some(user) = users.first() else { return Ok(()) };
         let business = BusinessId::parse(user.id())
             .map_err(|source| StoreError::Failed { doing, source: source.into() })?;

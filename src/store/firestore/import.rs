@@ -7,7 +7,7 @@ use firestore::gcloud_sdk::prost::Message as _;
 use serde_json::json;
 
 use super::Firestore;
-use super::ask::{Commit, Contest, LIST_PATIENCE, Stored, Version};
+use super::ask::{Commit, Contest, Patience, Stored, Version};
 use super::codec;
 use super::names::id_of;
 use super::queries::{self, MOST_VALUES};
@@ -57,7 +57,7 @@ impl Firestore {
                 return Err(StoreError::TooLarge { changes: writes.len(), most });
             }
             // What was made by a commit whose answer got lost is made once more, as it is.
-            match self.commit(DOING, LIST_PATIENCE, writes).await {
+            match self.commit(DOING, Patience::List, writes).await {
                 Ok(Commit::Made) => return Ok(()),
                 Ok(Commit::Outdated) | Err(StoreError::Away { .. }) => contest.lost().await?,
                 Err(error) => return Err(error),
@@ -78,15 +78,15 @@ impl Firestore {
         for line in wanted.lines.keys() {
             asked.insert(names.document("lines", line.as_str())?);
         }
-        let mut stored = self.get(DOING, LIST_PATIENCE, asked.into_iter().collect()).await?;
+        let mut stored = self.get(DOING, Patience::List, asked.into_iter().collect()).await?;
         let businesses: Vec<_> = wanted.businesses.keys().copied().collect();
         for some in businesses.chunks(MOST_VALUES) {
-            stored.extend(self.find(DOING, LIST_PATIENCE, queries::lines_of(some)).await?);
+            stored.extend(self.find(DOING, Patience::List, queries::lines_of(some)).await?);
         }
         let mut claims = BTreeSet::new();
         let lines: Vec<_> = wanted.lines.keys().copied().collect();
         for some in lines.chunks(MOST_VALUES) {
-            for business in self.find(DOING, LIST_PATIENCE, queries::businesses_with_lines(some)).await? {
+            for business in self.find(DOING, Patience::List, queries::businesses_with_lines(some)).await? {
                 let claimed = business.fields.get("lines").and_then(|lines| lines.as_array());
                 let claimed = claimed.into_iter().flatten().filter_map(|line| line.as_str());
                 claims.extend(claimed.map(|line| (line.to_owned(), business.id().to_owned())));
@@ -100,7 +100,7 @@ impl Firestore {
             .filter_map(|(owner, _)| names.document("businesses", owner).ok())
             .filter(|name| !found.documents.contains_key(name))
             .collect();
-        let strangers = self.get(DOING, LIST_PATIENCE, strangers.into_iter().collect()).await?;
+        let strangers = self.get(DOING, Patience::List, strangers.into_iter().collect()).await?;
         found.documents.extend(strangers.into_iter().map(|stranger| (stranger.name, stranger.version)));
         Ok(found)
     }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::ask::{CHANGE_PATIENCE, Commit, Contest, LIST_PATIENCE, LOOKUP_PATIENCE, Stored};
+use super::ask::{Commit, Contest, Patience, Stored};
 use super::call_document::{CallDocument, FIELDS, INTENTION, RECORDINGS};
 use super::outbox::new_notice;
 use super::write::{If, merge, put};
@@ -31,7 +31,7 @@ impl Ledger for Firestore {
 
     async fn call(&self, call: &CallSid) -> Result<Option<CallRecord>, StoreError> {
         let Ok(name) = self.call_name(call) else { return Ok(None) };
-        let stored = self.get_one("look up a call", LOOKUP_PATIENCE, name).await?;
+        let stored = self.get_one("look up a call", Patience::Lookup, name).await?;
         stored.map_or(Ok(None), |stored| Ok(CallDocument::read(self, stored)?.record(call)))
     }
 
@@ -42,7 +42,7 @@ impl Ledger for Firestore {
         most: u32,
     ) -> Result<Listing<CallRecord, CallKey>, StoreError> {
         let query = queries::calls_of(business, after, most.saturating_add(1));
-        let found = self.find("list the calls of a business", LIST_PATIENCE, query).await?;
+        let found = self.find("list the calls of a business", Patience::List, query).await?;
         let key = |stored: &Stored| {
             let call = CallSid::parse(stored.id()).ok()?;
             Some(CallKey { started_ms: stored.fields.get("startedMs")?.as_i64()?, call })
@@ -82,7 +82,7 @@ impl Ledger for Firestore {
     async fn turns(&self, call: &CallSid) -> Result<Vec<Turn>, StoreError> {
         let Ok(name) = self.call_name(call) else { return Ok(Vec::new()) };
         let found =
-            self.find("look up the turns of a call", LOOKUP_PATIENCE, queries::turns_of(name)).await?;
+            self.find("look up the turns of a call", Patience::Lookup, queries::turns_of(name)).await?;
         let turns = found.into_iter().map(|stored| self.read(stored));
         let mut turns = turns.collect::<Result<Vec<Turn>, _>>()?;
         turns.sort_by_key(|turn| (turn.attempt, turn.began_ms, turn.number));
@@ -103,10 +103,10 @@ impl Ledger for Firestore {
         let mut contest = Contest::new(DOING);
         loop {
             let writes = [Some(kept.clone()), notice.clone()].into_iter().flatten().collect();
-            if self.commit(DOING, CHANGE_PATIENCE, writes).await? == Commit::Made {
+            if self.commit(DOING, Patience::Change, writes).await? == Commit::Made {
                 return Ok(());
             }
-            if self.get_one(DOING, CHANGE_PATIENCE, name.clone()).await?.is_some() {
+            if self.get_one(DOING, Patience::Change, name.clone()).await?.is_some() {
                 return Ok(());
             }
             // It was not the message that was there already.
@@ -117,7 +117,7 @@ impl Ledger for Firestore {
 
     async fn messages(&self, business: &BusinessId) -> Result<Vec<Message>, StoreError> {
         const DOING: &str = "list the messages of a business";
-        let found = self.find(DOING, LIST_PATIENCE, queries::messages_of(business)).await?;
+        let found = self.find(DOING, Patience::List, queries::messages_of(business)).await?;
         let messages = found.into_iter().map(|stored| self.read(stored));
         let mut messages = messages.collect::<Result<Vec<Message>, _>>()?;
         messages.sort_by(|one, next| {
@@ -129,7 +129,7 @@ impl Ledger for Firestore {
 
     async fn message(&self, call: &CallSid, tool_call: &str) -> Result<Option<Message>, StoreError> {
         let Ok(name) = self.message_name(call, tool_call) else { return Ok(None) };
-        let stored = self.get_one("look up a message", LOOKUP_PATIENCE, name).await?;
+        let stored = self.get_one("look up a message", Patience::Lookup, name).await?;
         stored.map(|stored| self.read(stored)).transpose()
     }
 
@@ -183,7 +183,7 @@ impl Firestore {
         let mut look = look;
         loop {
             let stored = match look {
-                Look::First => self.get_one(doing, CHANGE_PATIENCE, name.clone()).await?,
+                Look::First => self.get_one(doing, Patience::Change, name.clone()).await?,
                 Look::WhenRefused => None,
             };
             let version = stored.as_ref().map(|stored| stored.version);
@@ -201,7 +201,7 @@ impl Firestore {
             }
             let mut writes = self.follow(call, &mut document, doing)?;
             writes.push(merge(name.clone(), document.fields(doing)?, &FIELDS, If::as_read(version)));
-            if self.commit(doing, CHANGE_PATIENCE, writes).await? == Commit::Made {
+            if self.commit(doing, Patience::Change, writes).await? == Commit::Made {
                 return Ok(made);
             }
             look = Look::First;

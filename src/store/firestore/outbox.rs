@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use firestore::gcloud_sdk::google::firestore::v1::Write;
 use serde_json::json;
 
-use super::ask::{CHANGE_PATIENCE, Commit, Contest, LIST_PATIENCE, Stored};
+use super::ask::{Commit, Contest, Patience, Stored};
 use super::codec::Fields;
 use super::write::{If, delete, merge, put};
 use super::{Firestore, codec, queries};
@@ -30,23 +30,27 @@ impl Outbox for Firestore {
     async fn post(&self, notice: &Notice) -> Result<(), StoreError> {
         const DOING: &str = "keep a notice";
         // Refused is as good as made: it is there.
-        self.commit(DOING, CHANGE_PATIENCE, vec![new_notice(self, notice, DOING)?]).await.map(drop)
+        self.commit(DOING, Patience::Change, vec![new_notice(self, notice, DOING)?]).await.map(drop)
     }
 
     async fn take_due(&self, now_ms: i64, again_ms: i64, most: u32) -> Result<Vec<Notice>, StoreError> {
         const DOING: &str = "take the notices that are due";
-        let found = self.find(DOING, LIST_PATIENCE, queries::due_notices(now_ms, most)).await?;
+        let found = self.find(DOING, Patience::List, queries::due_notices(now_ms, most)).await?;
         let tries = found.into_iter().map(|stored| self.take_one(DOING, stored, again_ms));
         let taken = futures_util::future::join_all(tries).await;
         let mut due = Vec::with_capacity(taken.len());
+        let mut trouble = None;
         for notice in taken {
             match notice {
                 Ok(notice) => due.extend(notice),
-                // What was taken beside it must not be lost.
-                Err(error) => tracing::warn!(%error, "a notice cannot be told"),
+                Err(error @ StoreError::Unreadable { .. }) => {
+                    tracing::warn!(%error, "a notice cannot be told")
+                }
+                Err(error) => trouble = Some(error),
             }
         }
-        Ok(due)
+        // What was taken beside a failure must not be lost.
+        trouble.filter(|_| due.is_empty()).map_or(Ok(due), Err)
     }
 
     async fn settle(&self, id: &NoticeId, outcome: &Delivery) -> Result<(), StoreError> {
@@ -59,7 +63,7 @@ impl Outbox for Firestore {
         };
         let mut contest = Contest::new(DOING);
         loop {
-            let Some(stored) = self.get_one(DOING, CHANGE_PATIENCE, name.clone()).await? else {
+            let Some(stored) = self.get_one(DOING, Patience::Change, name.clone()).await? else {
                 return Ok(());
             };
             // What was delivered stays so; what was given up can still turn out to have arrived.
@@ -77,7 +81,7 @@ impl Outbox for Firestore {
             }
             let paths = ["state", "dueMs", "settledMs", "lastError", "expiresAt"];
             let write = merge(name.clone(), fields, &paths, If::Still(stored.version));
-            if self.commit(DOING, CHANGE_PATIENCE, vec![write]).await? == Commit::Made {
+            if self.commit(DOING, Patience::Change, vec![write]).await? == Commit::Made {
                 return Ok(());
             }
             contest.lost().await?;
@@ -86,7 +90,7 @@ impl Outbox for Firestore {
 
     async fn notices(&self, business: &BusinessId) -> Result<Vec<Notice>, StoreError> {
         let query = queries::notices_of(business, &[WAITING, GIVEN_UP]);
-        let found = self.find("list the notices of a business", LIST_PATIENCE, query).await?;
+        let found = self.find("list the notices of a business", Patience::List, query).await?;
         found.into_iter().map(|stored| self.read(stored)).collect()
     }
 
@@ -95,7 +99,7 @@ impl Outbox for Firestore {
         let Ok(name) = self.names().document("outbox", id.as_str()) else { return Ok(false) };
         let mut contest = Contest::new(DOING);
         loop {
-            let Some(stored) = self.get_one(DOING, CHANGE_PATIENCE, name.clone()).await? else {
+            let Some(stored) = self.get_one(DOING, Patience::Change, name.clone()).await? else {
                 return Ok(false);
             };
             let is_theirs = stored.text("business") == Some(business.as_str());
@@ -105,7 +109,7 @@ impl Outbox for Firestore {
             let fields = codec::fields(&json!({ "state": WAITING, "dueMs": now_ms }), DOING)?;
             let paths = ["state", "dueMs", "settledMs"];
             let write = merge(name.clone(), fields, &paths, If::Still(stored.version));
-            if self.commit(DOING, CHANGE_PATIENCE, vec![write]).await? == Commit::Made {
+            if self.commit(DOING, Patience::Change, vec![write]).await? == Commit::Made {
                 return Ok(true);
             }
             contest.lost().await?;
@@ -116,7 +120,7 @@ impl Outbox for Firestore {
         const DOING: &str = "forget the notices that are settled";
         loop {
             let query = queries::settled_notices(before_ms, FORGOTTEN_AT_ONCE);
-            let found = self.find(DOING, LIST_PATIENCE, query).await?;
+            let found = self.find(DOING, Patience::List, query).await?;
             let whole = found.len() < usize::try_from(FORGOTTEN_AT_ONCE).unwrap_or(usize::MAX);
             // One that was made due meanwhile stays.
             let gone = found.into_iter().map(|stored| delete(stored.name, If::Still(stored.version)));
@@ -141,7 +145,7 @@ impl Firestore {
             stored.fields.get("tries").and_then(serde_json::Value::as_u64).unwrap_or(0).saturating_add(1);
         let fields = codec::fields(&json!({ "tries": tries, "dueMs": again_ms }), doing)?;
         let write = merge(name, fields, &["tries", "dueMs"], If::Still(version));
-        if self.commit(doing, CHANGE_PATIENCE, vec![write]).await? == Commit::Outdated {
+        if self.commit(doing, Patience::Change, vec![write]).await? == Commit::Outdated {
             return Ok(None);
         }
         // One that does not read was taken all the same: it must not stand before the others for ever.

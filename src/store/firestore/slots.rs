@@ -12,7 +12,7 @@ use firestore::gcloud_sdk::google::firestore::v1::Write;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::ask::{CHANGE_PATIENCE, Commit, Contest, LIST_PATIENCE, Stored, Version};
+use super::ask::{Commit, Contest, Patience, Stored, Version};
 use super::write::{If, delete, merge, put};
 use super::{Firestore, codec, names, queries};
 use crate::domain::{BusinessId, CallSid, InstanceId};
@@ -53,7 +53,7 @@ impl Slots for Firestore {
         if let Some(number) = first {
             let place = self.place(wish, number, If::New)?;
             let lease = self.new_lease(wish, number, If::New)?;
-            if self.commit(DOING, CHANGE_PATIENCE, vec![place, lease]).await? == Commit::Made {
+            if self.commit(DOING, Patience::Change, vec![place, lease]).await? == Commit::Made {
                 return Ok(Seating::Seated);
             }
         }
@@ -63,7 +63,7 @@ impl Slots for Firestore {
                 Some(writes) => writes,
                 None => return Ok(Seating::Full),
             };
-            if self.commit(DOING, CHANGE_PATIENCE, writes).await? == Commit::Made {
+            if self.commit(DOING, Patience::Change, writes).await? == Commit::Made {
                 return Ok(Seating::Seated);
             }
             contest.lost().await?;
@@ -79,7 +79,7 @@ impl Slots for Firestore {
         const DOING: &str = "renew the slots of calls";
         let names = calls.iter().map(|(business, call)| self.lease_name(business, call));
         let names = names.collect::<Result<Vec<_>, _>>()?;
-        let found = self.get(DOING, CHANGE_PATIENCE, names).await?;
+        let found = self.get(DOING, Patience::Change, names).await?;
         let ours = self.held(found).into_iter().filter(|held| held.lease.instance == *instance);
         let renewals = ours.map(|held| renewal(held, instance, until_ms, DOING));
         self.each(DOING, renewals.collect::<Result<_, _>>()?).await
@@ -96,13 +96,13 @@ impl Slots for Firestore {
 
     async fn taken(&self, business: &BusinessId, now_ms: i64) -> Result<u32, StoreError> {
         const DOING: &str = "count the slots that are taken";
-        let leases = self.held(self.find(DOING, CHANGE_PATIENCE, queries::leases_of(business)).await?);
+        let leases = self.held(self.find(DOING, Patience::Change, queries::leases_of(business)).await?);
         Ok(live(&leases, now_ms))
     }
 
     async fn lapsed(&self, before_ms: i64, most: u32) -> Result<Vec<Lapsed>, StoreError> {
         const DOING: &str = "list the slots nobody renewed";
-        let found = self.find(DOING, LIST_PATIENCE, queries::lapsed_leases(before_ms, most)).await?;
+        let found = self.find(DOING, Patience::List, queries::lapsed_leases(before_ms, most)).await?;
         let lapsed = self.held(found).into_iter().map(|held| {
             let Lease { business, call, until_ms, .. } = held.lease;
             Lapsed { business, call, until_ms }
@@ -124,8 +124,8 @@ impl Firestore {
         wish: &SlotWish<'_>,
         first: u32,
     ) -> Result<Option<Vec<Write>>, StoreError> {
-        let leases = self.find(doing, CHANGE_PATIENCE, queries::leases_of(wish.business));
-        let places = self.find(doing, CHANGE_PATIENCE, queries::slots_of(wish.business));
+        let leases = self.find(doing, Patience::Change, queries::leases_of(wish.business));
+        let places = self.find(doing, Patience::Change, queries::slots_of(wish.business));
         let (leases, places) = tokio::try_join!(leases, places)?;
         let leases = self.held(leases);
         let name = self.lease_name(wish.business, wish.call)?;
@@ -176,7 +176,7 @@ impl Firestore {
         let name = self.lease_name(business, call)?;
         let mut contest = Contest::new(doing);
         loop {
-            let found = self.get(doing, CHANGE_PATIENCE, vec![name.clone()]).await?;
+            let found = self.get(doing, Patience::Change, vec![name.clone()]).await?;
             let Some(held) = self.held(found).pop().filter(|held| may_end(&held.lease)) else {
                 return Ok(());
             };
@@ -184,7 +184,7 @@ impl Firestore {
             if let Some(number) = held.lease.number {
                 writes.push(delete(self.place_name(business, number)?, If::Ever));
             }
-            if self.commit(doing, CHANGE_PATIENCE, writes).await? == Commit::Made {
+            if self.commit(doing, Patience::Change, writes).await? == Commit::Made {
                 return Ok(());
             }
             contest.lost().await?;

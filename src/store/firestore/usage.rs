@@ -5,7 +5,7 @@ use firestore::gcloud_sdk::google::firestore::v1::Write;
 use serde_json::{Value as Json, json};
 
 use super::Firestore;
-use super::ask::{CHANGE_PATIENCE, LIST_PATIENCE, LOOKUP_PATIENCE};
+use super::ask::Patience;
 use super::call_document::CallDocument;
 use super::codec;
 use super::outbox::new_notice;
@@ -25,7 +25,7 @@ impl Firestore {
     ) -> Result<(), StoreError> {
         let Some(notice) = document.record(call).as_ref().and_then(notice_of) else { return Ok(()) };
         let name = self.names().document("outbox", notice.id.as_str())?;
-        document.known.told |= self.get_one(doing, CHANGE_PATIENCE, name).await?.is_some();
+        document.known.told |= self.get_one(doing, Patience::Change, name).await?.is_some();
         Ok(())
     }
 
@@ -78,7 +78,7 @@ impl Firestore {
         month: Month,
     ) -> Result<MonthUsage, StoreError> {
         let name = self.month_name(business, month)?;
-        match self.get_one("look up what a business used", LOOKUP_PATIENCE, name).await? {
+        match self.get_one("look up what a business used", Patience::Lookup, name).await? {
             Some(stored) => self.read(stored),
             None => Ok(MonthUsage::nothing(business.clone(), month)),
         }
@@ -87,7 +87,7 @@ impl Firestore {
     /// All months of a business, the latest first.
     pub(super) async fn all_months(&self, business: &BusinessId) -> Result<Vec<MonthUsage>, StoreError> {
         let found =
-            self.find("list what a business used", LIST_PATIENCE, queries::months_of(business)).await?;
+            self.find("list what a business used", Patience::List, queries::months_of(business)).await?;
         let months = found.into_iter().map(|stored| self.read(stored));
         let mut months = months.collect::<Result<Vec<MonthUsage>, _>>()?;
         months.sort_by_key(|usage| std::cmp::Reverse(usage.month));

@@ -12,7 +12,7 @@ use firestore::gcloud_sdk::google::firestore::v1::listen_response::ResponseType;
 use firestore::gcloud_sdk::google::firestore::v1::target::{QueryTarget, TargetType, query_target};
 use firestore::gcloud_sdk::google::firestore::v1::target_change::TargetChangeType;
 use firestore::gcloud_sdk::google::firestore::v1::{ListenRequest, ListenResponse, Target, listen_request};
-use firestore::gcloud_sdk::tonic::Status;
+use firestore::gcloud_sdk::tonic::{Status, Streaming};
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -44,7 +44,7 @@ enum Ended {
     Slow,
     #[error("Firestore stopped listening for us")]
     Removed,
-    #[error("Firestore began anew, or what we know is not what is there")]
+    #[error("what we know is not what is there")]
     Diverged,
 }
 
@@ -97,44 +97,41 @@ impl Firestore {
             Err(_) => return Ended::Slow,
         };
         mirror.begin();
-        let synced = timeout(SYNC_PATIENCE, async {
-            while !mirror.is_whole() {
-                let answer = tokio::select! {
-                    () = words.closed() => return Err(Ended::Deaf),
-                    answer = answers.message() => answer,
-                };
-                self.hear(answer, words, mirror).await?;
-            }
-            Ok(())
-        });
-        match synced.await {
-            Ok(Ok(())) => {}
-            Ok(Err(ended)) => return ended,
-            Err(_) => return Ended::Slow,
-        }
-        if words.send(Watch::InSync).await.is_err() {
-            return Ended::Deaf;
-        }
-        progress.was_in_sync = true;
-        tracing::info!("the directory is watched");
         loop {
-            let answer = tokio::select! {
-                () = words.closed() => return Ended::Deaf,
-                answer = answers.message() => answer,
-            };
-            if let Err(ended) = self.hear(answer, words, mirror).await {
-                return ended;
+            let synced = timeout(SYNC_PATIENCE, async {
+                while !mirror.is_whole() {
+                    self.hear(next(&mut answers, words).await?, words, mirror).await?;
+                }
+                Ok(())
+            });
+            match synced.await {
+                Ok(Ok(())) => {}
+                Ok(Err(ended)) => return ended,
+                Err(_) => return Ended::Slow,
+            }
+            if !progress.was_in_sync {
+                progress.was_in_sync = true;
+                tracing::info!("the directory is watched");
+                if words.send(Watch::InSync).await.is_err() {
+                    return Ended::Deaf;
+                }
+            }
+            // Until Firestore begins anew with a collection, which it says, and does on the same stream.
+            while mirror.is_whole() {
+                let heard = async { self.hear(next(&mut answers, words).await?, words, mirror).await };
+                if let Err(ended) = heard.await {
+                    return ended;
+                }
             }
         }
     }
 
     async fn hear(
         &self,
-        answer: Result<Option<ListenResponse>, Status>,
+        answer: ListenResponse,
         words: &mpsc::Sender<Watch>,
         mirror: &mut Mirror,
     ) -> Result<(), Ended> {
-        let answer = answer.map_err(|status| unreachable(&status))?.ok_or(Ended::Closed)?;
         let changes: Vec<Change> = match answer.response_type {
             Some(ResponseType::DocumentChange(change)) => match change.document {
                 // One that is in none of our targets any more is a document that is gone.
@@ -147,7 +144,10 @@ impl Firestore {
             Some(ResponseType::TargetChange(change)) => match change.target_change_type() {
                 TargetChangeType::Current => mirror.all_told(&change.target_ids),
                 TargetChangeType::Remove => return Err(Ended::Removed),
-                TargetChangeType::Reset => return Err(Ended::Diverged),
+                TargetChangeType::Reset => {
+                    mirror.begin_again(&change.target_ids);
+                    Vec::new()
+                }
                 TargetChangeType::NoChange | TargetChangeType::Add => Vec::new(),
             },
             Some(ResponseType::Filter(filter)) if !mirror.holds(filter.target_id, filter.count) => {
@@ -175,6 +175,17 @@ impl Firestore {
             }
         };
         COLLECTIONS.into_iter().zip(1..).map(target).collect()
+    }
+}
+
+/// What Firestore says next.
+async fn next(
+    answers: &mut Streaming<ListenResponse>,
+    words: &mpsc::Sender<Watch>,
+) -> Result<ListenResponse, Ended> {
+    tokio::select! {
+        () = words.closed() => Err(Ended::Deaf),
+        answer = answers.message() => answer.map_err(|status| unreachable(&status))?.ok_or(Ended::Closed),
     }
 }
 

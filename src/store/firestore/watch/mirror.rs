@@ -39,9 +39,16 @@ struct Shelf {
 impl Mirror {
     /// A stream begins, and will tell everything again.
     pub(super) fn begin(&mut self) {
-        for shelf in self.shelves() {
-            shelf.told.clear();
-            shelf.is_whole = false;
+        self.begin_again(&[]);
+    }
+
+    /// All documents of those targets will be told again.
+    pub(super) fn begin_again(&mut self, targets: &[i32]) {
+        for (shelf, target) in [&mut self.businesses, &mut self.plans, &mut self.lines].into_iter().zip(1..) {
+            if means(targets, target) {
+                shelf.told.clear();
+                shelf.is_whole = false;
+            }
         }
     }
 
@@ -113,23 +120,18 @@ impl Mirror {
 
     /// All documents of those targets were told: the others that were known are gone.
     pub(super) fn all_told(&mut self, targets: &[i32]) -> Vec<Change> {
-        let means = |target: i32| targets.is_empty() || targets.contains(&target);
         let mut changes = Vec::new();
-        if means(1) {
+        if means(targets, 1) {
             let gone = self.businesses.finish();
             changes.extend(gone.iter().flat_map(|(id, lines)| business_gone(id, lines)));
         }
-        if means(2) {
+        if means(targets, 2) {
             changes.extend(self.plans.finish().iter().filter_map(|(id, _)| plan_gone(id)));
         }
-        if means(3) {
+        if means(targets, 3) {
             changes.extend(self.lines.finish().iter().filter_map(|(id, _)| line_change(id)));
         }
         changes
-    }
-
-    fn shelves(&mut self) -> [&mut Shelf; 3] {
-        [&mut self.businesses, &mut self.plans, &mut self.lines]
     }
 }
 
@@ -152,6 +154,11 @@ impl Shelf {
         let told = &self.told;
         self.known.extract_if(.., |id, _| !told.contains(id)).collect()
     }
+}
+
+/// Whether a word about some targets is one about this; about none in particular is about all.
+fn means(targets: &[i32], target: i32) -> bool {
+    targets.is_empty() || targets.contains(&target)
 }
 
 fn business_gone(id: &str, lines: &BTreeSet<String>) -> Vec<Change> {
