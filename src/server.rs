@@ -50,6 +50,10 @@ impl Server {
         let registry = Registry::new();
         let tls = tls_with_public_roots()?;
         let store = Store::open(&config.storage.place).await?;
+        let (reached, hard) = (store.clone(), tasks.hard().clone());
+        tasks.spawn_background("store check", async move {
+            let _ended = hard.run_until_cancelled(say_when_out_of_reach(reached)).await;
+        });
         let directory = CachedDirectory::new(store.directory(), last_known(&config.storage));
         let public_url = config.public.url.clone();
         let twilio = twilio_rest(&config.twilio, &tls)?;
@@ -119,6 +123,14 @@ fn new_instance() -> anyhow::Result<InstanceId> {
 /// A secret nobody can guess: 244 random bits.
 fn new_secret() -> SecretString {
     format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()).into()
+}
+
+/// A store over a network may be away when we start; businesses that are known are answered all the same.
+async fn say_when_out_of_reach(store: Store) {
+    if let Err(error) = store.check().await {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::warn!(%error, cause, "the store is out of reach; only businesses that are known already are answered");
+    }
 }
 
 /// Where the directory keeps what it last knew; nowhere, when nothing is kept at all.

@@ -15,6 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::mpsc;
 
 pub use self::cached::CachedDirectory;
 pub use self::firestore::Firestore;
@@ -239,6 +240,24 @@ impl Store {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
             Self::Firestore(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// Whether it can be reached, and lets us in.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        match self {
+            // It was, when it was opened.
+            Self::Sqlite(_) => Ok(()),
+            Self::Firestore(store) => store.check().await,
+        }
+    }
+
+    /// Tells of everything in the directory and then of every change, until nobody listens to `words` any more; to be
+    /// ended, it may be dropped. A store that cannot watch itself says nothing, and is over at once.
+    pub async fn watch(&self, words: mpsc::Sender<Watch>) {
+        match self {
+            Self::Sqlite(_) => {}
+            Self::Firestore(store) => store.watch(words).await,
         }
     }
 

@@ -66,11 +66,13 @@ impl Firestore {
             if matches!(ended, Ended::Deaf) || words.send(Watch::Lost).await.is_err() {
                 return;
             }
+            let cause = std::error::Error::source(&ended).map(ToString::to_string);
             if progress.was_in_sync {
                 pause = FIRST_PAUSE;
+                tracing::info!(%ended, cause, "the directory is not watched for a moment");
+            } else {
+                tracing::warn!(%ended, cause, "the directory cannot be watched; changes are seen a little later");
             }
-            let cause = std::error::Error::source(&ended).map(ToString::to_string);
-            tracing::info!(%ended, cause, "the directory is not watched for a moment");
             sleep(pause).await;
             pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
         }
