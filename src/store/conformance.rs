@@ -8,8 +8,10 @@
     reason = "a store that does not conform is told so by a panic"
 )]
 
+pub mod between;
 pub mod directory;
 pub mod ledger;
+pub mod months;
 pub mod outbox;
 pub mod slots;
 
@@ -28,7 +30,9 @@ const RACERS: usize = 50;
 /// All that is asked of a store, of which these are four views.
 pub async fn all(directory: &dyn Directory, ledger: &dyn Ledger, slots: &dyn Slots, outbox: &dyn Outbox) {
     directory::all(directory).await;
-    ledger::all(ledger).await;
+    directory::the_calls_of_a_business_that_is_taken_away_stay(directory, ledger).await;
+    ledger::all(ledger, outbox).await;
+    months::all(ledger, outbox).await;
     slots::all(slots).await;
     outbox::all(outbox).await;
 }

@@ -220,3 +220,5 @@ fn whole(number: u64) -> i64 {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upgrade_tests;

@@ -3,10 +3,12 @@
 use futures_util::future::join_all;
 
 use super::*;
-use crate::domain::{Ending, Message, MicroDollars, Pii, StreamEnd, Usage};
-use crate::store::Certainty;
+use crate::domain::{
+    About, CallRecord, CallSid, Ending, Message, MicroDollars, ModalityTokens, Month, Notice, Pii, StreamEnd,
+    Usage,
+};
 use crate::store::conformance::{self, one_business, one_call};
-use crate::store::{Directory, Ledger, MESSAGES_LISTED};
+use crate::store::{Certainty, Directory, Ledger, MESSAGES_LISTED, NOTICES_LISTED, Outbox};
 
 fn url(folder: &tempfile::TempDir) -> String {
     format!("sqlite://{}", folder.path().join("deeper/front desk.db").display())
@@ -33,11 +35,7 @@ async fn two_programs_on_one_file_conform() {
     let folder = tempfile::tempdir().unwrap();
     let (one, two) = (Sqlite::open(&url(&folder)).await.unwrap(), Sqlite::open(&url(&folder)).await.unwrap());
     conformance::all(&one, &two, &one, &two).await;
-    let call = one_call();
-    let instance = call.instance.clone();
-    let claims = (0..50).map(|n| if n % 2 == 0 { &one } else { &two });
-    let claims = join_all(claims.map(|store| store.claim_attempt(&call.call, 1, &instance))).await;
-    assert_eq!(claims.into_iter().filter(|claim| *claim.as_ref().unwrap()).count(), 1);
+    conformance::between::all(&one, &two).await;
 }
 
 #[tokio::test]
@@ -52,10 +50,11 @@ async fn what_was_kept_is_there_after_reopening() {
         attempt: 1,
         instance: call.instance.clone(),
         ending: Ending::CallerHungUp,
-        usage: Usage::default(),
-        cost: MicroDollars::default(),
-        at_ms: 9,
+        usage: Usage { output: ModalityTokens { text: 7, audio: 70, image: 0 }, ..Usage::default() },
+        cost: MicroDollars::new(49_349),
+        at_ms: call.started_ms + 9,
     };
+    store.answered(&call.call, call.started_ms).await.unwrap();
     store.end_stream(&call.call, &end).await.unwrap();
     store.close().await;
 
@@ -64,6 +63,9 @@ async fn what_was_kept_is_there_after_reopening() {
     assert_eq!(store.business_by_line(line).await.unwrap().as_ref(), import.businesses.first());
     let record = store.call(&call.call).await.unwrap().unwrap();
     assert_eq!((record.attempts, record.ending), (1, Some(Ending::CallerHungUp)));
+    assert_eq!((record.usage, record.cost), (end.usage, end.cost));
+    let month = store.month(&call.business, Month::of(call.started_ms)).await.unwrap();
+    assert_eq!((month.calls, month.talked_ms, month.cost), (1, 9, end.cost), "and was not counted again");
     assert!(!store.claim_attempt(&call.call, 1, &call.instance).await.unwrap());
 }
 
@@ -213,4 +215,79 @@ async fn of_very_many_messages_the_newest_are_listed() {
     let listed = store.messages(&call.business).await.unwrap();
     let (first, last) = (listed.first().unwrap().taken_ms, listed.last().unwrap().taken_ms);
     assert_eq!((listed.len(), first, last), (1_000, 2, most + 1));
+}
+
+#[tokio::test]
+async fn of_very_many_notices_the_newest_are_listed() {
+    let store = Sqlite::open("sqlite::memory:").await.unwrap();
+    let business = one_call().business;
+    let most = i64::from(NOTICES_LISTED);
+    for n in 0..most + 2 {
+        let about = About::CallEnded { call: CallSid::parse(&format!("CA{n}")).unwrap() };
+        store.post(&Notice::new(business.clone(), about, n)).await.unwrap();
+    }
+    let listed = store.notices(&business).await.unwrap();
+    let (first, last) = (listed.first().unwrap().created_ms, listed.last().unwrap().created_ms);
+    assert_eq!((listed.len(), first, last), (1_000, most + 1, 2));
+}
+
+#[tokio::test]
+async fn what_does_not_read_of_one_call_takes_no_other_with_it() {
+    let store = Sqlite::open("sqlite::memory:").await.unwrap();
+    let mut calls = Vec::new();
+    for started_ms in 1..=7 {
+        let call = CallRecord { started_ms, ..one_call() };
+        store.open_call(&call).await.unwrap();
+        let lost = StreamEnd {
+            attempt: 1,
+            instance: call.instance.clone(),
+            ending: Ending::StreamLost,
+            usage: Usage::default(),
+            cost: MicroDollars::default(),
+            at_ms: 9,
+        };
+        store.end_stream(&call.call, &lost).await.unwrap();
+        calls.push(call.call);
+    }
+    for (breaks, call) in [
+        "update calls set document = json_remove(document, '$.from') where call = ?",
+        "update calls set document = '{' where call = ?",
+        "update calls set intention = '\"fly\"' where call = ?",
+        "update calls set instance = 'a b' where call = ?",
+        "update streams set document = '[' where call = ?",
+        "update streams set document = json_set(document, '$.atMs', 'secret') where call = ?",
+    ]
+    .into_iter()
+    .zip(&calls)
+    {
+        sqlx::query(breaks).bind(call.as_str()).execute(&store.writer).await.unwrap();
+        let error = store.call(call).await.unwrap_err().to_string();
+        assert!(error.contains(call.as_str()) && !error.contains("secret"), "{error}");
+    }
+    let listing = store.calls(&one_call().business, None, 9).await.unwrap();
+    assert_eq!((listing.items.len(), listing.unreadable.len()), (1, 6));
+    assert_eq!(Some(&listing.items[0].call), calls.last());
+    let (mut seen, mut after) = (0, None);
+    loop {
+        let part = store.calls(&one_call().business, after.as_ref(), 2).await.unwrap();
+        seen += part.items.len() + part.unreadable.len();
+        after = part.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, 7, "a list goes on behind what does not read");
+}
+
+#[tokio::test]
+async fn a_notice_that_does_not_read_keeps_no_other_from_being_told() {
+    let store = Sqlite::open("sqlite::memory:").await.unwrap();
+    let business = one_call().business;
+    for n in 1..=2 {
+        let notice = Notice::new(business.clone(), About::CallEnded { call: one_call().call }, n);
+        store.post(&notice).await.unwrap();
+    }
+    sqlx::query("update outbox set about = '{' where created_ms = 1").execute(&store.writer).await.unwrap();
+    assert_eq!(store.take_due(5, 60, 1).await.unwrap(), [], "it is the longest due");
+    assert_eq!(store.take_due(5, 60, 1).await.unwrap().len(), 1);
 }
