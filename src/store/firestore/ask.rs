@@ -48,8 +48,9 @@ const LIST_PATIENCE: Duration = Duration::from_secs(10);
 /// A connection that was just closed is open again at the second try; more would be a crowd at a door that is shut.
 const LOOKUP_TRIES: u32 = 3;
 
-/// As often others may be quicker: with the pauses in between, some seconds, and several times what fifty at once need.
-const CHANGE_TRIES: u32 = 25;
+/// As often others may be quicker: with the pauses in between some seconds, and more often than there are others when
+/// fifty change one document at once.
+const CHANGE_TRIES: u32 = 60;
 
 /// The longest pause before a next try, in milliseconds.
 const LONGEST_PAUSE_MS: u64 = 250;
