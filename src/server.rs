@@ -55,7 +55,11 @@ impl Server {
         let tasks = Tasks::new();
         let registry = Registry::new();
         let tls = tls_with_public_roots()?;
-        let store = Store::open(&config.storage.database_url).await?;
+        let store = Store::open(&config.storage.place).await?;
+        let (reached, hard) = (store.clone(), tasks.hard().clone());
+        tasks.spawn_background("store check", async move {
+            let _ended = hard.run_until_cancelled(say_when_out_of_reach(reached)).await;
+        });
         let directory = CachedDirectory::new(
             store.directory(),
             last_known(&config.storage),
@@ -161,9 +165,17 @@ fn new_secret() -> SecretString {
     format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()).into()
 }
 
+/// A store over a network may be away when we start; businesses that are known are answered all the same.
+async fn say_when_out_of_reach(store: Store) {
+    if let Err(error) = store.check().await {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::warn!(%error, cause, "the store is out of reach; only businesses that are known already are answered");
+    }
+}
+
 /// Where the directory keeps what it last knew; nowhere, when nothing is kept at all.
 fn last_known(storage: &Storage) -> Option<std::path::PathBuf> {
-    (!storage.database_url.contains(":memory:")).then(|| storage.dir.join("last-known.json"))
+    (!storage.place.is_in_memory()).then(|| storage.dir.join("last-known.json"))
 }
 
 async fn tokens(auth: TwilioAuth, storage: &Storage) -> anyhow::Result<Vec<SecretString>> {

@@ -73,7 +73,7 @@ async fn execute(command: Command) -> anyhow::Result<()> {
         Command::Business(command) => {
             // What is odd about the storage is said when the server starts, not at every look into it.
             let (storage, _) = Config::storage(environment)?;
-            let store = Store::open(&storage.database_url).await?;
+            let store = Store::open(&storage.place).await?;
             let done = business::run(command, &Books::from(&store), &mut std::io::stdout()).await;
             store.close().await;
             done

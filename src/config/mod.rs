@@ -3,6 +3,7 @@
 //! Nothing here reaches out, generates or opens anything: text in, settings or a list of mistakes out.
 
 mod environment;
+mod firestore;
 mod listen;
 mod mistakes;
 mod model;
@@ -94,19 +95,20 @@ impl Config {
         let storage = Storage::read(&mut reader, platform);
         let drain = Drain::read(&mut reader, platform);
         let log = log(&mut reader);
-        let config = public.zip(model).zip(twilio).map(|((public, model), twilio)| Self {
-            platform,
-            listen,
-            public,
-            model,
-            prices,
-            twilio,
-            stream_token_secret,
-            admin_token,
-            storage,
-            drain,
-            log,
-        });
+        let config =
+            public.zip(model).zip(twilio).zip(storage).map(|(((public, model), twilio), storage)| Self {
+                platform,
+                listen,
+                public,
+                model,
+                prices,
+                twilio,
+                stream_token_secret,
+                admin_token,
+                storage,
+                drain,
+                log,
+            });
         reader.finish(config)
     }
 
@@ -126,7 +128,7 @@ impl Config {
         let platform = Platform::detect(&read);
         let twilio = Twilio::read(&mut reader, platform, true);
         let storage = Storage::read(&mut reader, platform);
-        let (both, warnings) = reader.finish(twilio.map(|twilio| (twilio, storage)))?;
+        let (both, warnings) = reader.finish(twilio.zip(storage))?;
         Ok((both.0, both.1, warnings))
     }
 
@@ -134,7 +136,7 @@ impl Config {
     pub fn storage(read: impl Fn(&str) -> Option<String>) -> Result<(Storage, Vec<Warning>), ConfigErrors> {
         let mut reader = Reader::new(&read);
         let storage = Storage::read(&mut reader, Platform::detect(&read));
-        reader.finish(Some(storage))
+        reader.finish(storage)
     }
 }
 

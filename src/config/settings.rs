@@ -55,8 +55,11 @@ pub const SETTINGS: &[Setting] = &[
     open(
         "DATABASE_URL",
         "sqlite://data/frontdesk.db",
-        "where businesses and calls are kept; the default is in DATA_DIR",
+        "where businesses and calls are kept, or firestore://PROJECT; the default is in DATA_DIR",
     ),
+    secret("FIREBASE_SERVICE_ACCOUNT", "the JSON key of a service account, when calls are kept in Firestore"),
+    open("GOOGLE_APPLICATION_CREDENTIALS", "", "the file of such a key, in place of its JSON"),
+    open("FIRESTORE_EMULATOR_HOST", "", "host and port of Google's emulator, in place of Firestore"),
     open("EVENT_LOG_DAYS", "7", "days the event log of a call is kept; 0 keeps none"),
     open(
         "DRAIN_SECONDS",

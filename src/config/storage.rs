@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 
+use super::firestore;
 use super::platform::Platform;
 use super::reader::Reader;
 use super::settings::default_of;
+use crate::domain::Place;
 
 /// What we keep, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Storage {
-    /// The database's URL: `sqlite://PATH` or `sqlite::memory:`.
-    pub database_url: String,
+    /// Where businesses and calls are.
+    pub place: Place,
     /// The folder of event logs, recordings, greetings and the last known businesses.
     pub dir: PathBuf,
     /// How many days the event log of a call is kept; 0 writes none.
@@ -24,45 +26,47 @@ const MOST_EVENT_LOG_DAYS: u32 = 365;
 const DATABASE_FILE: &str = "frontdesk.db";
 
 impl Storage {
-    pub(super) fn read(reader: &mut Reader<'_>, platform: Platform) -> Self {
+    /// Nothing when there was a mistake.
+    pub(super) fn read(reader: &mut Reader<'_>, platform: Platform) -> Option<Self> {
         let dir = reader.text("DATA_DIR").unwrap_or_else(|| default_of("DATA_DIR").to_owned());
-        let database_url = database_url(reader, &dir);
+        let place = place(reader, platform, &dir);
         let event_log_days = reader.number("EVENT_LOG_DAYS", 0..=MOST_EVENT_LOG_DAYS);
         let volume = reader.beside("RAILWAY_VOLUME_MOUNT_PATH");
-        let file = database_url.trim_start_matches("sqlite:").trim_start_matches("//");
-        let on_volume = volume.is_some_and(|mount| file.starts_with(&mount));
-        if platform != Platform::Laptop && !on_volume && database_url.starts_with("sqlite:") {
-            reader.warn(
-                "DATABASE_URL",
-                format!(
-                    "is {database_url}: unless a volume of {platform} is mounted there, a deploy forgets every \
-                     business and call; mount one and point DATA_DIR at it, or import the businesses after each deploy"
-                ),
-            );
+        if let Some(Place::Sqlite(url)) = &place {
+            let file = url.trim_start_matches("sqlite:").trim_start_matches("//");
+            let on_volume = volume.is_some_and(|mount| file.starts_with(&mount));
+            if platform != Platform::Laptop && !on_volume {
+                reader.warn(
+                    NAME,
+                    format!(
+                        "is {url}: unless a volume of {platform} is mounted there, a deploy forgets every business \
+                         and call; mount one and point DATA_DIR at it, or keep them in Firestore"
+                    ),
+                );
+            }
         }
-        Self { database_url, dir: dir.into(), event_log_days }
+        Some(Self { place: place?, dir: dir.into(), event_log_days })
     }
 }
 
-fn database_url(reader: &mut Reader<'_>, dir: &str) -> String {
-    const NAME: &str = "DATABASE_URL";
+const NAME: &str = "DATABASE_URL";
+
+fn place(reader: &mut Reader<'_>, platform: Platform, dir: &str) -> Option<Place> {
     let Some(text) = reader.text(NAME) else {
-        return format!("sqlite://{}/{DATABASE_FILE}", dir.trim_end_matches('/'));
+        return Some(Place::Sqlite(format!("sqlite://{}/{DATABASE_FILE}", dir.trim_end_matches('/'))));
     };
     let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
-        "sqlite" => {}
-        "firestore" => reader.mistake(
-            NAME,
-            "names Firestore, which this version cannot keep calls in yet",
-            format!("leave it off for a file, {}", default_of(NAME)),
-        ),
+        "sqlite" => Some(Place::Sqlite(text)),
+        "firestore" => firestore::place(reader, platform, &text).map(Place::Firestore),
         // The rest of such a URL mostly holds a password.
-        other => reader.mistake(
-            NAME,
-            format!("begins with {other:?}, a database we do not know"),
-            format!("write a file like {}", default_of(NAME)),
-        ),
+        other => {
+            reader.mistake(
+                NAME,
+                format!("begins with {other:?}, a database we do not know"),
+                format!("write a file like {}, or firestore://PROJECT", default_of(NAME)),
+            );
+            None
+        }
     }
-    text
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::domain::{FirestoreAccess, FirestorePlace, Place};
 
 type Pairs<'a> = &'a [(&'a str, &'a str)];
 
@@ -37,7 +38,7 @@ fn an_empty_environment_is_a_laptop_with_the_simulated_model() {
     assert!(matches!(config.twilio.auth, TwilioAuth::Local));
     assert_eq!(config.twilio.api_url.as_str(), "https://api.twilio.com/");
     assert!(config.stream_token_secret.is_none());
-    assert_eq!(config.storage.database_url, "sqlite://data/frontdesk.db");
+    assert_eq!(config.storage.place, Place::Sqlite("sqlite://data/frontdesk.db".into()));
     assert_eq!(config.storage.event_log_days, 7);
     assert_eq!(config.drain, Drain { grace: seconds(10), lame_duck: seconds(0) });
     assert_eq!(config.log, Log { format: None, filter: "info".into() });
@@ -173,7 +174,15 @@ fn what_people_paste_in_the_wrong_place_gets_a_remedy_of_its_own() {
         ("REALTIME_URL", "wss://h.example.com/v1/realtime", "or REALTIME_AUTH=none if it wants none"),
         ("REALTIME_URL", "api.openai.com", "which is no URL"),
         ("REALTIME_AUTH", "basic", "`bearer`, `api-key` or `none`"),
-        ("DATABASE_URL", "firestore://project", "which this version cannot keep calls in yet"),
+        ("DATABASE_URL", "firestore://", "names no project"),
+        ("DATABASE_URL", "firestore:luna-desk", "and not with firestore://"),
+        (
+            "DATABASE_URL",
+            "firestore://Luna Dental",
+            "with the project ID from https://console.firebase.google.com",
+        ),
+        ("DATABASE_URL", "firestore://me:pw@h/db", "not 6 to 30 small letters"),
+        ("DATABASE_URL", "firestore://luna-desk/Calls", "leave it off for the project's own database"),
         ("DATABASE_URL", "postgres://me:pw@h/db", "begins with \"postgres\", a database we do not know"),
         ("DRAIN_SECONDS", "5m", "whole number from 0 to 14400"),
         ("EVENT_LOG_DAYS", "-1", "whole number from 0 to 365"),
@@ -258,7 +267,7 @@ fn a_platform_that_kills_calls_at_a_deploy_is_said_at_start() {
 #[test]
 fn the_database_lies_in_the_data_folder_and_a_folder_that_will_be_forgotten_is_said() {
     let (config, _) = taken(&[("DATA_DIR", "/data/")]);
-    assert_eq!(config.storage.database_url, "sqlite:///data/frontdesk.db");
+    assert_eq!(config.storage.place, Place::Sqlite("sqlite:///data/frontdesk.db".into()));
     let mut elsewhere = RAILWAY.to_vec();
     elsewhere.push(("DATA_DIR", "data"));
     let (_, warnings) = taken(&elsewhere);
@@ -269,7 +278,7 @@ fn the_database_lies_in_the_data_folder_and_a_folder_that_will_be_forgotten_is_s
 fn a_command_reads_only_what_it_needs() {
     let env = |name: &str| (name == "RENDER" || name == "PORT").then(|| "10000".to_owned());
     assert_eq!(Config::port(env).unwrap(), 10_000);
-    assert_eq!(Config::storage(env).unwrap().0.database_url, "sqlite://data/frontdesk.db");
+    assert_eq!(Config::storage(env).unwrap().0.place.to_string(), "sqlite://data/frontdesk.db");
     assert!(Config::from_env(env).is_err());
     assert!(Config::port(|_| Some("x".into())).is_err());
 }
@@ -283,18 +292,99 @@ fn no_secret_is_shown_by_a_debugger_an_error_or_a_warning() {
         ("TWILIO_API_SECRET", "hush-rest"),
         ("STREAM_TOKEN_SECRET", "hush-hush-hush-hush-hush-hush-hush"),
         ("ADMIN_TOKEN", "hush-again-hush-again-hush-again-h"),
+        ("DATABASE_URL", "firestore://luna-desk"),
+        ("FIREBASE_SERVICE_ACCOUNT", ACCOUNT),
     ];
     let (config, _) = taken(&secrets);
     let shown = format!("{config:#?}");
-    assert!(!shown.contains("hush"), "{shown}");
+    assert!(!shown.contains("hush") && !shown.contains("c2Vj"), "{shown}");
     assert!(shown.contains("REDACTED"), "{shown}");
-    let mangled: Vec<_> = secrets.iter().map(|(name, value)| (*name, format!("'hush {value}'"))).collect();
+    let mangled = secrets.iter().filter(|(name, _)| *name != "DATABASE_URL");
+    let mangled: Vec<_> = mangled.map(|(name, value)| (*name, format!("'hush {value}'"))).collect();
     let mangled: Vec<_> = mangled.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let errors = refused(&mangled);
     assert!(!errors.contains("hush"), "{errors}");
     for setting in SETTINGS.iter().filter(|setting| secrets.iter().any(|(name, _)| *name == setting.name)) {
-        assert!(setting.secret || setting.name == "TWILIO_API_KEY", "{} is a secret", setting.name);
+        assert!(
+            setting.secret || ["TWILIO_API_KEY", "DATABASE_URL"].contains(&setting.name),
+            "{} is a secret",
+            setting.name
+        );
     }
+}
+
+const ACCOUNT: &str = r#"{"type":"service_account","project_id":"luna-desk","client_email":"d@x.example",
+    "private_key":"-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"}"#;
+
+fn firestore(pairs: Pairs<'_>) -> (FirestorePlace, Vec<String>) {
+    let (config, warnings) = taken(&[&[("DATABASE_URL", "firestore://luna-desk")], pairs].concat());
+    let Place::Firestore(place) = config.storage.place else { panic!("no Firestore") };
+    (place, warnings)
+}
+
+#[test]
+fn firestore_is_opened_by_whatever_is_given() {
+    let (place, _) = firestore(&[]);
+    assert_eq!((place.project.as_str(), place.database.as_str()), ("luna-desk", "(default)"));
+    assert_eq!(place.access, FirestoreAccess::Machine);
+    let (place, _) = firestore(&[("DATABASE_URL", "firestore://example.com:luna-desk/calls")]);
+    assert_eq!(place.to_string(), "firestore://example.com:luna-desk/calls");
+    assert_eq!(firestore(&[("DATABASE_URL", "firestore://luna-desk/(default)/")]).0.database, "(default)");
+    let (place, _) = firestore(&[("GOOGLE_APPLICATION_CREDENTIALS", "key.json")]);
+    assert_eq!(place.access, FirestoreAccess::File("key.json".into()));
+    for pasted in [ACCOUNT.to_owned(), format!("'{}'", ACCOUNT.replace('\n', " ").replace("\\n", "\\\\n"))] {
+        let (place, warnings) = firestore(&[("FIREBASE_SERVICE_ACCOUNT", &pasted)]);
+        assert!(matches!(place.access, FirestoreAccess::Key(_)), "{place:?}");
+        assert!(!warnings.join("\n").contains("is a key of the project"), "{warnings:?}");
+    }
+    for host in ["127.0.0.1:8081", "http://127.0.0.1:8081/"] {
+        let (place, _) =
+            firestore(&[("FIRESTORE_EMULATOR_HOST", host), ("FIREBASE_SERVICE_ACCOUNT", ACCOUNT)]);
+        assert_eq!(place.access, FirestoreAccess::Emulator("127.0.0.1:8081".into()));
+    }
+}
+
+#[test]
+fn what_does_not_open_firestore_gets_a_remedy_and_is_not_shown() {
+    for (name, value, expected) in [
+        ("FIREBASE_SERVICE_ACCOUNT", "hush", "Generate new private key"),
+        ("FIREBASE_SERVICE_ACCOUNT", "/keys/hush.json", "move it to GOOGLE_APPLICATION_CREDENTIALS"),
+        (
+            "FIREBASE_SERVICE_ACCOUNT",
+            r#"{"type":"service_account","private_key":"hush"}"#,
+            "has no `client_email`",
+        ),
+        ("FIREBASE_SERVICE_ACCOUNT", r#"{"apiKey":"hush"}"#, "web app, which opens no database"),
+        (
+            "GOOGLE_APPLICATION_CREDENTIALS",
+            r#"{"private_key":"hush"}"#,
+            "move it to FIREBASE_SERVICE_ACCOUNT",
+        ),
+        ("FIRESTORE_EMULATOR_HOST", "localhost", "write it like 127.0.0.1:8080"),
+    ] {
+        let text = refused(&[("DATABASE_URL", "firestore://luna-desk"), (name, value)]);
+        assert!(text.contains(expected), "{name}={value}\n{text}");
+        assert!(!text.contains("hush"), "{text}");
+    }
+    let both = [("FIREBASE_SERVICE_ACCOUNT", ACCOUNT), ("GOOGLE_APPLICATION_CREDENTIALS", "key.json")];
+    let text = refused(&[&[("DATABASE_URL", "firestore://luna-desk")], both.as_slice()].concat());
+    assert!(text.contains("leave one of them off"), "{text}");
+    let text = refused(&[RAILWAY, &[("DATABASE_URL", "firestore://luna-desk")]].concat());
+    assert!(text.contains("FIREBASE_SERVICE_ACCOUNT is missing"), "{text}");
+}
+
+#[test]
+fn on_firestore_a_deploy_forgets_nothing_and_what_is_odd_is_said() {
+    let on_platform = |pairs: Pairs<'_>| {
+        let base = [("DATABASE_URL", "firestore://luna-desk"), ("DATA_DIR", "data")];
+        taken(&[RAILWAY, &base, pairs].concat()).1.join("\n")
+    };
+    assert_eq!(on_platform(&[("FIREBASE_SERVICE_ACCOUNT", ACCOUNT)]), "");
+    let said =
+        on_platform(&[("FIREBASE_SERVICE_ACCOUNT", ACCOUNT), ("DATABASE_URL", "firestore://sol-desk")]);
+    assert!(said.contains("is a key of the project luna-desk"), "{said}");
+    let said = on_platform(&[("FIRESTORE_EMULATOR_HOST", "emulator:8080")]);
+    assert!(said.contains("which forgets them"), "{said}");
 }
 
 #[test]
@@ -304,7 +394,11 @@ fn the_table_has_every_variable_that_is_read_and_no_other() {
     for platform in ["", "RAILWAY_PROJECT_ID", "RENDER", "FLY_APP_NAME"] {
         let read = |name: &str| {
             asked.borrow_mut().insert(name.to_owned());
-            (name == platform).then(|| "1".to_owned())
+            if name == "DATABASE_URL" {
+                Some("firestore://luna-desk".to_owned())
+            } else {
+                (name == platform).then(|| "1".to_owned())
+            }
         };
         let _either = Config::from_env(read);
         let _known = Config::from_env(|name| {

@@ -10,9 +10,11 @@ mod month;
 mod notice;
 mod phone_number;
 mod pii;
+mod place;
 mod plan;
 mod price;
 mod public_url;
+mod service_account;
 
 pub use business::{
     Business, BusinessImport, Destination, Fallback, Tool, TurnDetection, UnknownWord, Voice,
@@ -30,6 +32,8 @@ pub use month::{Month, MonthError};
 pub use notice::{About, Limit, Notice, Webhook, WebhookSecret};
 pub use phone_number::{PhoneNumber, PhoneNumberError};
 pub use pii::Pii;
+pub use place::{FirestoreAccess, FirestorePlace, Place};
 pub use plan::{AtLimit, Plan};
 pub use price::{ModelPrice, PriceTable, Rate};
 pub use public_url::{PublicUrl, StreamUrl, UrlError};
+pub use service_account::{ServiceAccountError, ServiceAccountKey};

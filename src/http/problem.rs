@@ -244,7 +244,8 @@ impl From<StoreError> for Problem {
             }
             StoreError::Unreadable { .. } => Kind::Unreadable,
             StoreError::LineTaken { .. } => Kind::LineTaken,
-            StoreError::UnknownPlan { .. } => Kind::Mistakes,
+            StoreError::UnknownPlan { .. } | StoreError::Unnameable { .. } => Kind::Mistakes,
+            StoreError::TooLarge { .. } => Kind::BodyTooLarge,
             StoreError::PlanInUse { .. } => Kind::PlanInUse,
         };
         Self::new(kind, error.to_string())

@@ -336,6 +336,8 @@ fn same(error: &StoreError, asking: &'static str) -> StoreError {
         // No question is answered with these.
         StoreError::Unopenable { .. }
         | StoreError::Newer { .. }
+        | StoreError::Unnameable { .. }
+        | StoreError::TooLarge { .. }
         | StoreError::LineTaken { .. }
         | StoreError::UnknownPlan { .. }
         | StoreError::PlanInUse { .. } => StoreError::Failed { doing: asking, source: met().into() },

@@ -1,15 +1,33 @@
 //! Documents as every store keeps them: JSON in camelCase, extra fields tolerated. One that does not read is named,
 //! with its field, and without what stands there.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserializer, Serialize};
+
+use serde_json::Value;
 
 use super::StoreError;
 
 /// Reads a stored document; `name` is its path, asked for only when it does not read.
 pub(super) fn read<T: DeserializeOwned>(text: &str, name: impl FnOnce() -> String) -> Result<T, StoreError> {
     let mut json = serde_json::Deserializer::from_str(text);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| StoreError::Unreadable {
+    typed(&mut json, name)
+}
+
+/// Reads a stored document that is JSON already.
+pub(super) fn read_json<T: DeserializeOwned>(
+    json: Value,
+    name: impl FnOnce() -> String,
+) -> Result<T, StoreError> {
+    typed(json, name)
+}
+
+fn typed<'de, T, D>(json: D, name: impl FnOnce() -> String) -> Result<T, StoreError>
+where
+    T: DeserializeOwned,
+    D: Deserializer<'de, Error = serde_json::Error>,
+{
+    serde_path_to_error::deserialize(json).map_err(|error| StoreError::Unreadable {
         document: name(),
         field: error.path().to_string(),
         problem: without_values(error.inner()),

@@ -7,6 +7,7 @@
 mod cached;
 pub mod conformance;
 mod document;
+mod firestore;
 pub mod import;
 mod meter;
 mod sqlite;
@@ -18,10 +19,11 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 pub use self::cached::{CachedDirectory, Clock};
+pub use self::firestore::Firestore;
 pub use self::sqlite::Sqlite;
 use crate::domain::{
     Business, BusinessId, BusinessImport, CallRecord, CallSid, InstanceId, Intention, Message, Month,
-    MonthUsage, Notice, NoticeId, PhoneNumber, Plan, PlanId, Recording, StreamEnd, Turn,
+    MonthUsage, Notice, NoticeId, PhoneNumber, Place, Plan, PlanId, Recording, StreamEnd, Turn,
 };
 
 /// Who answers: businesses, the lines they own, and the plans they have paid for.
@@ -207,18 +209,25 @@ pub trait Outbox: Send + Sync + fmt::Debug {
 pub enum Store {
     /// A file.
     Sqlite(Sqlite),
+    /// Google's Firestore.
+    Firestore(Firestore),
 }
 
 impl Store {
-    /// Opens the store a URL names.
-    pub async fn open(url: &str) -> Result<Self, StoreError> {
-        Ok(Self::Sqlite(Sqlite::open(url).await?))
+    /// Opens the store at a place. A Firestore that cannot be reached is opened all the same: it is asked when there is
+    /// something to ask.
+    pub async fn open(place: &Place) -> Result<Self, StoreError> {
+        match place {
+            Place::Sqlite(url) => Ok(Self::Sqlite(Sqlite::open(url).await?)),
+            Place::Firestore(place) => Ok(Self::Firestore(Firestore::open(place).await?)),
+        }
     }
 
     /// Who answers.
     pub fn directory(&self) -> Arc<dyn Directory> {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
+            Self::Firestore(store) => Arc::new(store.clone()),
         }
     }
 
@@ -226,6 +235,7 @@ impl Store {
     pub fn ledger(&self) -> Arc<dyn Ledger> {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
+            Self::Firestore(store) => Arc::new(store.clone()),
         }
     }
 
@@ -233,6 +243,7 @@ impl Store {
     pub fn slots(&self) -> Arc<dyn Slots> {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
+            Self::Firestore(store) => Arc::new(store.clone()),
         }
     }
 
@@ -240,6 +251,16 @@ impl Store {
     pub fn outbox(&self) -> Arc<dyn Outbox> {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
+            Self::Firestore(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// Whether it can be reached, and lets us in.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        match self {
+            // It was, when it was opened.
+            Self::Sqlite(_) => Ok(()),
+            Self::Firestore(store) => store.check().await,
         }
     }
 
@@ -249,6 +270,7 @@ impl Store {
         match self {
             // Whoever changes the file may be another process.
             Self::Sqlite(_) => drop(words),
+            Self::Firestore(store) => store.watch(words).await,
         }
     }
 
@@ -256,6 +278,8 @@ impl Store {
     pub async fn close(&self) {
         match self {
             Self::Sqlite(store) => store.close().await,
+            // Nothing of it is here.
+            Self::Firestore(_) => {}
         }
     }
 }
@@ -444,6 +468,24 @@ pub enum StoreError {
         /// What is wrong with it, without what stands there.
         problem: String,
     },
+    /// A document cannot be called that.
+    #[error(
+        "Firestore cannot keep {document}: nothing may be called `.`, `..` or `__…__` there; choose another id"
+    )]
+    Unnameable {
+        /// Its path.
+        document: String,
+    },
+    /// An import is more than one change can hold.
+    #[error(
+        "the import is too large to be taken in at once ({changes} documents, {most} at most): import it in parts"
+    )]
+    TooLarge {
+        /// How many documents it changes.
+        changes: usize,
+        /// How many it may.
+        most: usize,
+    },
     /// A line has one owner.
     #[error(
         "the line {line:?} of {claimant} belongs to {owner}: take it from {owner} first, or import both together"
@@ -486,6 +528,8 @@ impl StoreError {
             | Self::Newer { .. }
             | Self::Failed { .. }
             | Self::Unreadable { .. }
+            | Self::Unnameable { .. }
+            | Self::TooLarge { .. }
             | Self::LineTaken { .. }
             | Self::UnknownPlan { .. }
             | Self::PlanInUse { .. } => false,
