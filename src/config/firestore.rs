@@ -89,7 +89,7 @@ fn is_word(text: &str) -> bool {
 fn access(reader: &mut Reader<'_>, platform: Platform) -> Option<FirestoreAccess> {
     let (emulator, file, key) = (reader.text(EMULATOR), reader.text(FILE), reader.text(KEY));
     if let Some(emulator) = emulator {
-        return emulated(reader, platform, emulator);
+        return emulated(reader, platform, &emulator);
     }
     match (file, key) {
         (Some(_), Some(_)) => {
@@ -127,9 +127,8 @@ fn pasted(reader: &mut Reader<'_>, text: &str) -> Option<FirestoreAccess> {
     }
 }
 
-fn emulated(reader: &mut Reader<'_>, platform: Platform, host: String) -> Option<FirestoreAccess> {
-    let host =
-        host.strip_prefix("http://").map_or(host.as_str(), |rest| rest).trim_end_matches('/').to_owned();
+fn emulated(reader: &mut Reader<'_>, platform: Platform, host: &str) -> Option<FirestoreAccess> {
+    let host = host.strip_prefix("http://").unwrap_or(host).trim_end_matches('/').to_owned();
     let port = host.rsplit_once(':').and_then(|(name, port)| (!name.is_empty()).then_some(port));
     if port.and_then(|port| port.parse::<u16>().ok()).is_none() || host.contains('/') {
         reader.mistake(EMULATOR, "is not a host and a port", "write it like 127.0.0.1:8080, or leave it off");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use frontdesk::domain::{FirestoreAccess, FirestorePlace};
 use frontdesk::store::Firestore;
@@ -15,6 +15,9 @@ use uuid::Uuid;
 
 /// It is Java: about a second alone, and many when everything else is built beside it.
 const START_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Between one look and the next.
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs the emulator until this process lets go of its standard input, however it ends: a test that is killed leaves
 /// nothing behind.
@@ -57,11 +60,12 @@ impl Emulator {
         let mut leash = Command::new("sh");
         leash.args(["-c", LEASH, "sh"]).args(command).stdin(Stdio::piped()).process_group(0);
         let mut emulator = Self { child: leash.spawn().unwrap(), address };
-        let began = Instant::now();
+        let mut looks = 0;
         while !emulator.answers() {
-            assert!(began.elapsed() < START_PATIENCE, "the emulator does not start");
+            looks += 1;
+            assert!(LOOK_PAUSE * looks < START_PATIENCE, "the emulator does not start");
             assert!(emulator.child.try_wait().unwrap().is_none(), "the emulator ended at once");
-            sleep(Duration::from_millis(50));
+            sleep(LOOK_PAUSE);
         }
         Some(emulator)
     }

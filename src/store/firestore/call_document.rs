@@ -95,7 +95,7 @@ pub(super) const INTENTION: &str = "intention";
 pub(super) const RECORDINGS: &str = "recordings";
 
 impl CallDocument {
-    pub(super) fn read(store: &Firestore, stored: Stored) -> Result<Self, StoreError> {
+    pub(super) fn read(store: &Firestore, stored: &Stored) -> Result<Self, StoreError> {
         let readable = || store.names().readable(&stored.name);
         let opened = stored
             .fields

@@ -23,10 +23,10 @@ pub(super) type Fields = Vec<(String, Value)>;
 /// The fields of a document of ours. What is null is left out.
 pub(super) fn fields(document: &impl Serialize, doing: &'static str) -> Result<Fields, StoreError> {
     let failed = |source: serde_json::Error| StoreError::Failed { doing, source: source.into() };
-    match serde_json::to_value(document).map_err(failed)? {
-        Json::Object(fields) => Ok(from_map(fields)),
-        _ => Err(failed(serde::ser::Error::custom("a document is a map"))),
-    }
+    let Json::Object(fields) = serde_json::to_value(document).map_err(failed)? else {
+        return Err(failed(serde::ser::Error::custom("a document is a map")));
+    };
+    Ok(from_map(fields))
 }
 
 fn from_map(fields: Map<String, Json>) -> Fields {
@@ -101,11 +101,6 @@ fn json(value: Value) -> Json {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "only whole numbers that fit are cast"
-)]
 fn double_json(double: f64) -> Json {
     if double.fract() == 0.0 && double.abs() <= GREATEST_EXACT {
         return (double as i64).into();

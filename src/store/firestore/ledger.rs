@@ -32,7 +32,7 @@ impl Ledger for Firestore {
     async fn call(&self, call: &CallSid) -> Result<Option<CallRecord>, StoreError> {
         let Ok(name) = self.call_name(call) else { return Ok(None) };
         let stored = self.get_one("look up a call", Patience::Lookup, name).await?;
-        stored.map_or(Ok(None), |stored| Ok(CallDocument::read(self, stored)?.record(call)))
+        stored.map_or(Ok(None), |stored| Ok(CallDocument::read(self, &stored)?.record(call)))
     }
 
     async fn calls(
@@ -48,7 +48,7 @@ impl Ledger for Firestore {
             Some(CallKey { started_ms: stored.fields.get("startedMs")?.as_i64()?, call })
         };
         let next = |kept: &[Stored]| kept.iter().rev().find_map(key);
-        Ok(page(found, most, next, |stored| self.listed(stored)))
+        Ok(page(found, most, next, |stored| self.listed(&stored)))
     }
 
     async fn claim_attempt(
@@ -188,7 +188,7 @@ impl Firestore {
             };
             let version = stored.as_ref().map(|stored| stored.version);
             let mut document = match stored {
-                Some(stored) => CallDocument::read(self, stored)?,
+                Some(stored) => CallDocument::read(self, &stored)?,
                 None => CallDocument::default(),
             };
             let (known, was_opened) = (document.known.clone(), document.opened.is_some());
@@ -210,7 +210,7 @@ impl Firestore {
     }
 
     /// The record of a call that is in a list.
-    fn listed(&self, stored: Stored) -> Result<CallRecord, StoreError> {
+    fn listed(&self, stored: &Stored) -> Result<CallRecord, StoreError> {
         let document = self.names().readable(&stored.name);
         let unreadable = |field: &str, problem: &str| StoreError::Unreadable {
             document: document.clone(),

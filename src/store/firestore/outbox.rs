@@ -44,7 +44,7 @@ impl Outbox for Firestore {
             match notice {
                 Ok(notice) => due.extend(notice),
                 Err(error @ StoreError::Unreadable { .. }) => {
-                    tracing::warn!(%error, "a notice cannot be told")
+                    tracing::warn!(%error, "a notice cannot be told");
                 }
                 Err(error) => trouble = Some(error),
             }

@@ -59,9 +59,8 @@ impl Slots for Firestore {
         }
         let mut contest = Contest::new(DOING);
         loop {
-            let writes = match self.seat(DOING, wish, first.unwrap_or(0)).await? {
-                Some(writes) => writes,
-                None => return Ok(Seating::Full),
+            let Some(writes) = self.seat(DOING, wish, first.unwrap_or(0)).await? else {
+                return Ok(Seating::Full);
             };
             if self.commit(DOING, Patience::Change, writes).await? == Commit::Made {
                 return Ok(Seating::Seated);
