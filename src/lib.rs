@@ -15,6 +15,8 @@ pub mod clients;
 pub mod registry;
 pub mod store;
 
+pub mod outbox;
+
 pub mod bridge;
 pub mod http;
 pub mod server;

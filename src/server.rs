@@ -7,17 +7,20 @@ use axum::Router;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::bridge::{Bridge, BridgeSettings, forget_old_logs};
 use crate::clients::{
-    Auth, Credentials, RealtimeClient, RealtimeSettings, TwilioRest, tls_with_public_roots,
+    Auth, Credentials, Reach, RealtimeClient, RealtimeSettings, TwilioRest, WebhookClient, WebhookSettings,
+    tls_with_public_roots,
 };
 use crate::config::{Config, Drain, ModelChoice, RealtimeAuth, Storage, Twilio, TwilioAuth};
-use crate::domain::InstanceId;
+use crate::domain::{InstanceId, PublicUrl};
 use crate::http::listen::{self, ListenLimits};
 use crate::http::{self, App};
 use crate::lifecycle::Tasks;
+use crate::outbox::{self, Nudge, OutboxSettings};
 use crate::registry::Registry;
 use crate::store::{CachedDirectory, Store};
 use crate::telemetry;
@@ -27,6 +30,9 @@ use crate::wire::twilio::signature::Verifier;
 /// How many calls one process carries at once. A core carries about a thousand; two sockets a call stay far below the
 /// usual limit of 65,536 open files. Whoever needs more starts another instance.
 const MOST_CALLS: usize = 2_000;
+
+/// Changes of the directory on their way to its cache. More wait in the store's own stream.
+const WORDS_OF_CHANGE: usize = 64;
 
 /// Where a token of this machine is kept, in the data folder.
 const LOCAL_TOKEN: &str = "local-twilio-token";
@@ -50,9 +56,16 @@ impl Server {
         let registry = Registry::new();
         let tls = tls_with_public_roots()?;
         let store = Store::open(&config.storage.database_url).await?;
-        let directory = CachedDirectory::new(store.directory(), last_known(&config.storage));
+        let directory = CachedDirectory::new(
+            store.directory(),
+            last_known(&config.storage),
+            Arc::new(telemetry::wall_clock),
+        );
+        let directory = Arc::new(directory);
+        follow_changes(&tasks, &store, &directory);
         let public_url = config.public.url.clone();
         let twilio = twilio_rest(&config.twilio, &tls)?;
+        let webhooks = WebhookSettings::new(reach(&config.public.url), Arc::clone(&tls));
         let bridge = Bridge::new(BridgeSettings {
             ledger: store.ledger(),
             slots: store.slots(),
@@ -76,8 +89,18 @@ impl Server {
         tasks.spawn_background("retention", async move {
             let _ended = hard.run_until_cancelled(forget_old_logs(folder, days)).await;
         });
+        outbox::begin(OutboxSettings {
+            outbox: store.outbox(),
+            directory: store.directory(),
+            ledger: store.ledger(),
+            client: WebhookClient::new(webhooks)?,
+            nudge: Nudge::default(),
+            tasks: tasks.clone(),
+            clock: Arc::new(telemetry::wall_clock),
+            seed: Uuid::new_v4().as_u64_pair().0,
+        });
         let app = App {
-            directory: Arc::new(directory),
+            directory,
             ledger: store.ledger(),
             slots: store.slots(),
             outbox: store.outbox(),
@@ -86,6 +109,7 @@ impl Server {
             registry,
             verifier: Verifier::new(tokens(config.twilio.auth, &config.storage).await?),
             pass_key: PassKey::new(config.stream_token_secret.unwrap_or_else(new_secret)),
+            admin_token: config.admin_token,
             public_url: config.public.url,
             stream_public_url: config.public.stream,
             instance: instance.clone(),
@@ -114,6 +138,16 @@ impl Server {
         self.store.close().await;
         left
     }
+}
+
+/// Has the directory hear what the store tells of changes, if it does.
+fn follow_changes(tasks: &Tasks, store: &Store, directory: &Arc<CachedDirectory>) {
+    let (words, heard) = mpsc::channel(WORDS_OF_CHANGE);
+    let (store, directory, hard) = (store.clone(), Arc::clone(directory), tasks.hard().clone());
+    tasks.spawn_background("changes", async move {
+        let both = async { tokio::join!(store.watch(words), directory.follow(heard)) };
+        let _ended = hard.run_until_cancelled(both).await;
+    });
 }
 
 fn new_instance() -> anyhow::Result<InstanceId> {
@@ -175,6 +209,11 @@ fn twilio_rest(twilio: &Twilio, tls: &rustls::ClientConfig) -> anyhow::Result<Op
     };
     let rest = TwilioRest::new(twilio.api_url.as_str(), credentials, tls).context("TWILIO_API_URL")?;
     Ok(Some(rest))
+}
+
+/// A server that only its own machine reaches may call its own machine: that is a person who tries it out, or a test.
+fn reach(public_url: &PublicUrl) -> Reach {
+    if public_url.is_loopback() { Reach::Loopback } else { Reach::PublicOnly }
 }
 
 fn realtime(model: &ModelChoice, tls: Arc<rustls::ClientConfig>) -> anyhow::Result<RealtimeClient> {
@@ -244,6 +283,18 @@ mod tests {
         let (left, (), ()) = tokio::join!(server.drain(), server.listen(listener), story);
         assert_eq!(left, 0);
         assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[test]
+    fn a_server_that_others_reach_never_calls_its_own_machine() {
+        for (public_url, expected) in [
+            ("https://voice.example.com", Reach::PublicOnly),
+            ("https://localhost.example.com", Reach::PublicOnly),
+            ("http://localhost:8080", Reach::Loopback),
+            ("http://127.0.0.1:8080", Reach::Loopback),
+        ] {
+            assert_eq!(reach(&PublicUrl::parse(public_url).unwrap()), expected, "{public_url}");
+        }
     }
 
     #[tokio::test]

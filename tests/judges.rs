@@ -1,5 +1,6 @@
 //! The judges that are not ours: OpenAI's own SDK reads what we say to its service, Twilio's own library signs what we
-//! check. Both are Python; without them these tests say so and are skipped, unless `FRONTDESK_TEST_ALL` is `1`.
+//! check, that of Standard Webhooks checks what we sign, and a validator reads the document of our API. All are Python;
+//! without them these tests say so and are skipped, unless `FRONTDESK_TEST_ALL` is `1`.
 
 #[cfg(test)]
 mod tests {
@@ -7,6 +8,16 @@ mod tests {
     use std::io::{Read as _, Write as _};
     use std::path::{Path, PathBuf};
     use std::process::{Command, Output, Stdio};
+    use std::sync::{Arc, Mutex};
+
+    use axum::Router;
+    use axum::http::HeaderMap;
+    use frontdesk::clients::{Reach, WebhookClient, WebhookSettings, tls_with_public_roots};
+    use frontdesk::domain::{About, BusinessId, Limit, Notice, Webhook, WebhookSecret};
+    use frontdesk::lifecycle::Tasks;
+    use frontdesk::telemetry;
+    use serde_json::{Value, json};
+    use tokio::net::TcpListener;
 
     #[expect(clippy::disallowed_methods, reason = "whoever runs the tests says where the judges are")]
     fn setting(name: &str) -> Option<String> {
@@ -99,6 +110,32 @@ mod tests {
         }
     }
 
+    /// Reads a document on standard input; fails with what is wrong with it.
+    const VALIDATE: &str = "import json, sys; from openapi_spec_validator import OpenAPIV31SpecValidator as Judge; \
+                            Judge(json.load(sys.stdin)).validate()";
+
+    #[test]
+    fn the_document_of_the_api_is_openapi_3_1_and_a_broken_one_would_be_found() {
+        if !judge_is_here("openapi_spec_validator") {
+            return;
+        }
+        let document = frontdesk::http::openapi().to_string();
+        for (document, is_right) in
+            [(document.clone(), true), (document.replacen("\"in\":\"path\"", "\"in\":\"way\"", 1), false)]
+        {
+            let mut judge = Command::new(python());
+            judge
+                .args(["-B", "-c", VALIDATE])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+            let mut judge = judge.spawn().unwrap();
+            judge.stdin.take().unwrap().write_all(document.as_bytes()).unwrap();
+            let Output { status, stderr, .. } = judge.wait_with_output().unwrap();
+            assert_eq!(status.success(), is_right, "{}", String::from_utf8_lossy(&stderr));
+        }
+    }
+
     #[test]
     fn twilios_library_signs_as_the_fixture_says() {
         if !judge_is_here("twilio") {
@@ -108,5 +145,94 @@ mod tests {
         let checked = Command::new(python()).arg(script).arg("--check").output().unwrap();
         let words = [checked.stdout, checked.stderr].concat();
         assert!(checked.status.success(), "{}", String::from_utf8_lossy(&words));
+    }
+
+    /// Says of each line `[secret, headers, body]` whether a receiver would believe it, and why not.
+    const WOULD_BELIEVE: &str = "\
+import json, sys
+from standardwebhooks import Webhook
+for line in sys.stdin:
+    secret, headers, body = json.loads(line)
+    try:
+        Webhook(secret).verify(body, headers)
+        print('believed')
+    except Exception as error:
+        print(f'{type(error).__name__}: {error}')
+";
+
+    const WEBHOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+    /// What a receiver gets when we tell it something, as the judge wants to see it.
+    async fn told(at_s: i64, body: &str) -> Value {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let heard = Arc::new(Mutex::new(None));
+        let hears = Arc::clone(&heard);
+        let routes = Router::new().fallback(async move |headers: HeaderMap, body: String| {
+            let text = |name: &str| headers[name].to_str().unwrap().to_owned();
+            let names = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+            let headers: serde_json::Map<_, _> =
+                names.iter().map(|name| ((*name).to_owned(), text(name).into())).collect();
+            *hears.lock().unwrap() = Some(json!([WEBHOOK_SECRET, headers, body]));
+        });
+        let tasks = Tasks::new();
+        let _served = tasks.spawn_background("receiver", async move {
+            axum::serve(listener, routes).await.unwrap();
+        });
+        let settings = WebhookSettings::new(Reach::Loopback, tls_with_public_roots().unwrap());
+        let webhook = Webhook { url, secret: WebhookSecret::new(WEBHOOK_SECRET) };
+        let about = About::LimitReached { limit: Limit::ConcurrentCalls, day: "2026-11-21".to_owned() };
+        let notice = Notice::new(BusinessId::parse("business-1").unwrap(), about, 0);
+        WebhookClient::new(settings).unwrap().send(&webhook, &notice.id, at_s, body).await.unwrap();
+        heard.lock().unwrap().take().unwrap()
+    }
+
+    /// The same text with another letter at a place.
+    fn changed(text: &str, at: usize) -> String {
+        let other = if text.as_bytes()[at] == b'x' { "y" } else { "x" };
+        format!("{}{other}{}", &text[..at], &text[at + 1..])
+    }
+
+    #[tokio::test]
+    async fn the_library_of_standard_webhooks_believes_what_we_send_and_nothing_else() {
+        if !judge_is_here("standardwebhooks") {
+            return;
+        }
+        let now_s = telemetry::wall_clock() / 1_000;
+        let body = r#"{"type":"message.taken","data":{"text":"Please ring back"}}"#;
+        let genuine = told(now_s, body).await;
+        let mut cases = vec![
+            (true, genuine.clone()),
+            (true, told(now_s, r#"{"text":"Grüße, 你好 🦷 \"quoted\"\n"}"#).await),
+            (false, told(now_s - 600, body).await),
+            (false, json!(["whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", genuine[1], body])),
+        ];
+        for at in 0..body.len() {
+            cases.push((false, json!([WEBHOOK_SECRET, genuine[1], changed(body, at)])));
+        }
+        for (header, at) in [("webhook-id", 5), ("webhook-signature", 10)] {
+            let mut altered = genuine.clone();
+            altered[1][header] = changed(altered[1][header].as_str().unwrap(), at).into();
+            cases.push((false, altered));
+        }
+        let mut later = genuine;
+        later[1]["webhook-timestamp"] = (now_s + 1).to_string().into();
+        cases.push((false, later));
+
+        let lines: String = cases.iter().map(|(_, case)| format!("{case}\n")).collect();
+        let mut judge = Command::new(python());
+        judge.args(["-c", WOULD_BELIEVE]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut judge = judge.spawn().unwrap();
+        let mut verdicts = String::new();
+        // It reads a line before it says a few words about it: neither pipe fills up.
+        judge.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+        judge.stdout.take().unwrap().read_to_string(&mut verdicts).unwrap();
+        assert!(judge.wait().unwrap().success());
+        assert_eq!(verdicts.lines().count(), cases.len(), "{verdicts}");
+        for ((genuine, case), verdict) in cases.iter().zip(verdicts.lines()) {
+            assert_eq!(verdict == "believed", *genuine, "{verdict}: {case}");
+            let refused = verdict.starts_with("WebhookVerificationError");
+            assert!(*genuine || refused, "refused for another reason, {verdict}: {case}");
+        }
     }
 }

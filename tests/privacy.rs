@@ -13,12 +13,21 @@ mod scenes;
 mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
+    use std::time::Duration;
 
+    use axum::Router;
+    use axum::http::StatusCode;
+    use frontdesk::domain::{About, BusinessId, CallSid, Limit, Notice};
+    use frontdesk::lifecycle::Tasks;
     use frontdesk::sim::model::Reply;
     use frontdesk::sim::socket::DialResult;
+    use frontdesk::store::{Ledger as _, Outbox as _};
     use frontdesk::telemetry;
+    use tokio::net::TcpListener;
 
-    use crate::house::{API_KEY, AUTH_TOKEN, CALLER, FRONT_OFFICE, GREETING, House, LINE, SECRET};
+    use crate::house::{
+        API_KEY, AUTH_TOKEN, CALLER, FRONT_OFFICE, GREETING, House, LINE, LUNA, Plans, SECRET,
+    };
     use crate::scenes::{answers, asks, goodbye, interrupts, plain, script, speech};
 
     /// Keeps all that is written.
@@ -41,6 +50,61 @@ mod tests {
     const MESSAGE: &str =
         r#"{"name":"Rosalind","contact":"rosalind@example.com","message":"Please ring back"}"#;
 
+    const WEBHOOK_SECRET: &str = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    /// Part of the webhook's URL: a receiver may have nothing else that says who we are.
+    const WEBHOOK_PATH: &str = "unguessable";
+
+    /// Several rounds of the outbox, on a machine under load.
+    const AMPLE: Duration = Duration::from_secs(60);
+
+    /// What a receiver on this machine was told.
+    type Told = Arc<Mutex<Vec<String>>>;
+
+    /// A receiver of Luna Dental's: it fails over calls, wants nothing of messages, and takes the rest.
+    async fn receiver() -> (String, Told) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/{WEBHOOK_PATH}", listener.local_addr().unwrap());
+        let told = Told::default();
+        let hears = Arc::clone(&told);
+        let routes = Router::new().fallback(async move |body: String| {
+            let status = match &body {
+                call if call.contains("call.ended") => StatusCode::INTERNAL_SERVER_ERROR,
+                message if message.contains("message.taken") => StatusCode::GONE,
+                _ => StatusCode::OK,
+            };
+            hears.lock().unwrap().push(body);
+            status
+        });
+        let _served = Tasks::new().spawn_background("receiver", async move {
+            axum::serve(listener, routes).await.unwrap();
+        });
+        (url, told)
+    }
+
+    /// Has Luna Dental told of its call, of the message in it, and of a limit. Who posted one before us posted the same.
+    async fn tell(house: &House, call: &CallSid) {
+        let business = BusinessId::parse("business-1").unwrap();
+        let message = house.store.messages(&business).await.unwrap().remove(0);
+        for about in [
+            About::CallEnded { call: call.clone() },
+            About::MessageTaken { call: call.clone(), tool_call: message.tool_call },
+            About::LimitReached { limit: Limit::ConcurrentCalls, day: "2026-11-21".to_owned() },
+        ] {
+            let notice = Notice::new(business.clone(), about, telemetry::wall_clock());
+            house.store.post(&notice).await.unwrap();
+        }
+        let settled = async {
+            loop {
+                let left = house.store.notices(&business).await.unwrap();
+                if left.len() == 2 && left.iter().all(|notice| notice.last_error.is_some()) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        assert!(tokio::time::timeout(AMPLE, settled).await.is_ok(), "the business is not told");
+    }
+
     #[tokio::test]
     async fn a_log_of_everything_has_nobodys_words_numbers_or_secrets_in_it() {
         let log = Log::default();
@@ -58,8 +122,13 @@ mod tests {
         let mut second = plain();
         second.turns = vec![goodbye()];
         second.greeting = Reply::speech(speech(6, 300), "Regrettably nobody answered.");
-        second.pace.first_audio = std::time::Duration::from_millis(600);
-        let house = House::open("privacy", vec![first, second]).await;
+        second.pace.first_audio = Duration::from_millis(600);
+        let (url, told) = receiver().await;
+        let mut businesses: serde_json::Value = serde_json::from_str(LUNA).unwrap();
+        businesses["businesses"][0]["webhook"] =
+            serde_json::json!({"url": url, "secret": format!("whsec_{WEBHOOK_SECRET}")});
+        let plans = Plans::new("privacy", vec![first, second]);
+        let house = House::build(Plans { businesses: businesses.to_string(), ..plans }).await;
         let mut plan = house.plan(vec![asks(), interrupts(300), asks(), interrupts(250)]);
         // The last is said into the words after the transfer that nobody answered.
         plan.caller[3].when = frontdesk::sim::When::WhileHearing { utterance: 2, after_ms: 250 };
@@ -68,13 +137,29 @@ mod tests {
         house.until_quiet().await;
         assert_eq!(report.problems(), Vec::<String>::new());
         assert_eq!(report.streams.len(), 2, "{:?}", report.events);
+        tell(&house, &report.call).await;
 
         let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        for there in ["call over", "media socket accepted", "the caller interrupts", report.call.as_str()] {
+        for there in [
+            "call over",
+            "media socket accepted",
+            "the caller interrupts",
+            "a business is not told yet",
+            "told a business",
+            report.call.as_str(),
+        ] {
             assert!(log.contains(there), "the log is not whole: {there}");
         }
+        let given_up = log.lines().find(|line| line.contains("it is given up")).unwrap();
+        for there in [r#""level":"error""#, r#""business.id":"business-1""#, r#""notice.id":"msg_"#] {
+            assert!(given_up.contains(there), "{given_up}");
+        }
+        let told = told.lock().unwrap().concat();
+        assert!(told.contains(QUESTION) && told.contains("Rosalind"), "the business was told: {told}");
         let mut secrets: Vec<String> =
-            [AUTH_TOKEN, SECRET, API_KEY, GREETING, QUESTION, ANSWER].map(str::to_owned).into();
+            [AUTH_TOKEN, SECRET, API_KEY, WEBHOOK_SECRET, WEBHOOK_PATH, GREETING, QUESTION, ANSWER]
+                .map(str::to_owned)
+                .into();
         secrets.extend([LINE, CALLER, FRONT_OFFICE].map(|number| number.trim_start_matches('+').to_owned()));
         let words =
             "tooth aches dreadfully chamomile Rosalind rosalind jotted presently Regrettably receptionist";

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
-use self::business::BusinessCommand;
+use self::business::{Books, BusinessCommand};
 use crate::config::{Config, ConfigErrors, process_environment};
 use crate::store::Store;
 
@@ -38,7 +38,7 @@ enum Command {
     Demo(demo::DemoArguments),
     /// Places a test call on any deployment, exactly as Twilio would.
     Call(call::CallArguments),
-    /// Lists, shows, imports and exports the businesses.
+    /// Shows and changes the businesses and plans, and shows their calls, messages, usage and notices.
     #[command(subcommand)]
     Business(BusinessCommand),
     /// Runs a logged call through the machine again and shows every decision.
@@ -74,7 +74,7 @@ async fn execute(command: Command) -> anyhow::Result<()> {
             // What is odd about the storage is said when the server starts, not at every look into it.
             let (storage, _) = Config::storage(environment)?;
             let store = Store::open(&storage.database_url).await?;
-            let done = business::run(command, &*store.directory(), &mut std::io::stdout()).await;
+            let done = business::run(command, &Books::from(&store), &mut std::io::stdout()).await;
             store.close().await;
             done
         }

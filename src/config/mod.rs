@@ -46,6 +46,8 @@ pub struct Config {
     pub twilio: Twilio,
     /// Signs the pass between webhook and stream; none on a single machine, where one is made at every start.
     pub stream_token_secret: Option<SecretString>,
+    /// Shown by whoever may see and change everything; none opens the API to this machine alone.
+    pub admin_token: Option<SecretString>,
     /// What we keep, and where.
     pub storage: Storage,
     /// How we end.
@@ -88,6 +90,7 @@ impl Config {
         let loopback = public.as_ref().is_some_and(|public| public.url.is_loopback());
         let twilio = Twilio::read(&mut reader, platform, loopback);
         let stream_token_secret = stream_token_secret(&mut reader, platform);
+        let admin_token = admin_token(&mut reader);
         let storage = Storage::read(&mut reader, platform);
         let drain = Drain::read(&mut reader, platform);
         let log = log(&mut reader);
@@ -99,6 +102,7 @@ impl Config {
             prices,
             twilio,
             stream_token_secret,
+            admin_token,
             storage,
             drain,
             log,
@@ -152,6 +156,19 @@ fn stream_token_secret(reader: &mut Reader<'_>, platform: Platform) -> Option<Se
         Some(_) | None => {}
     }
     text.map(SecretString::from)
+}
+
+fn admin_token(reader: &mut Reader<'_>) -> Option<SecretString> {
+    const NAME: &str = "ADMIN_TOKEN";
+    const REMEDY: &str =
+        "set it to the output of `openssl rand -hex 32`, or leave it off: then only this machine is answered";
+    let text = reader.text(NAME)?;
+    if text.chars().count() < SHORTEST_SECRET {
+        reader.mistake(NAME, format!("is shorter than {SHORTEST_SECRET} characters"), REMEDY);
+    } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        reader.mistake(NAME, "has characters that no `Authorization` header can carry", REMEDY);
+    }
+    Some(text.into())
 }
 
 fn log(reader: &mut Reader<'_>) -> Log {

@@ -36,6 +36,10 @@ pub const SETTINGS: &[Setting] = &[
         "STREAM_TOKEN_SECRET",
         "at least 32 characters, the same on every instance; made at start on a single machine",
     ),
+    secret(
+        "ADMIN_TOKEN",
+        "at least 32 characters, shown by whoever may use /api; without it only this machine may",
+    ),
     open("PORT", "8080", "the port we listen on"),
     open("HOST", "[::]", "the address we listen on; the default is every one of IPv6 and IPv4"),
     open(

@@ -165,6 +165,8 @@ fn what_people_paste_in_the_wrong_place_gets_a_remedy_of_its_own() {
         ("TWILIO_API_SECRET", "s", "TWILIO_API_KEY is missing"),
         ("TWILIO_API_URL", "http://twilio.example.com", "leave it off for https://api.twilio.com"),
         ("STREAM_TOKEN_SECRET", "short", "openssl rand -hex 32"),
+        ("ADMIN_TOKEN", "short", "openssl rand -hex 32"),
+        ("ADMIN_TOKEN", "of thirty-two characters and blanks", "no `Authorization` header can carry"),
         ("REALTIME_URL", "https://api.openai.com/v1/realtime", "write wss://api.openai.com/v1/realtime"),
         ("REALTIME_URL", "wss://h/v1/realtime?model=x", "set REALTIME_MODEL"),
         ("REALTIME_URL", "ws://h.example.com/v1/realtime", "show the key to everybody"),
@@ -280,6 +282,7 @@ fn no_secret_is_shown_by_a_debugger_an_error_or_a_warning() {
         ("TWILIO_API_KEY", "SK0123456789abcdef0123456789abcdef"),
         ("TWILIO_API_SECRET", "hush-rest"),
         ("STREAM_TOKEN_SECRET", "hush-hush-hush-hush-hush-hush-hush"),
+        ("ADMIN_TOKEN", "hush-again-hush-again-hush-again-h"),
     ];
     let (config, _) = taken(&secrets);
     let shown = format!("{config:#?}");

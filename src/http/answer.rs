@@ -14,7 +14,7 @@ use crate::domain::{
     Pii, Plan, PublicUrl, Usage,
 };
 use crate::registry::{Claim, Slot};
-use crate::store::StoreError;
+use crate::store::{Answering, StoreError, Whose};
 use crate::wire::stream_token::{Pass, VALID_SECONDS};
 use crate::wire::twilio::twiml::{ConnectStream, Twiml, Verb, fitting};
 
@@ -87,15 +87,15 @@ impl App {
         id: Option<&BusinessId>,
         to: &Pii<String>,
     ) -> Result<Answerer, Nobody> {
-        let business = match id {
-            Some(id) => self.directory.business(id).await,
+        let answering = match id {
+            Some(id) => self.directory.answering(Whose::Id(id)).await,
             None => match PhoneNumber::parse(to.reveal()) {
-                Ok(line) => self.directory.business_by_line(&line).await,
+                Ok(line) => self.directory.answering(Whose::Line(&line)).await,
                 Err(_) => return Err(Nobody::Unknown),
             },
         };
-        let business = business.map_err(Nobody::Store)?.ok_or(Nobody::Unknown)?;
-        match self.directory.plan(&business.plan).await {
+        let Answering { business, plan } = answering.map_err(Nobody::Store)?.ok_or(Nobody::Unknown)?;
+        match plan {
             Ok(Some(plan)) => Ok(Answerer { business, plan }),
             Ok(None) => Err(Nobody::NoPlan(Box::new(business))),
             Err(error) => {

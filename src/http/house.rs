@@ -29,6 +29,7 @@ use crate::wire::stream_token::PassKey;
 use crate::wire::twilio::signature::Verifier;
 
 pub(super) const TOKEN: &str = "2b7e151628aed2a6abf7158809cf4f3c";
+pub(super) const ADMIN_TOKEN: &str = "an-operators-token-of-32-letters-or-more";
 pub(super) const NOW_S: i64 = 1_790_000_000;
 pub(super) const NOW_MS: i64 = NOW_S * 1_000;
 pub(super) const CALL: &str = "CA00000000000000000000000000000001";
@@ -65,6 +66,7 @@ pub(super) struct House {
 /// What a house is made of.
 pub(super) struct Furniture<'a> {
     pub(super) public_url: &'a str,
+    pub(super) admin_token: Option<&'a str>,
     pub(super) instance: &'a str,
     /// How many calls it carries.
     pub(super) most_calls: usize,
@@ -79,6 +81,7 @@ impl Furniture<'_> {
     pub(super) fn of(store: &Sqlite) -> Self {
         Self {
             public_url: "https://voice.example.com",
+            admin_token: Some(ADMIN_TOKEN),
             instance: "i-1",
             most_calls: MOST_CALLS,
             directory: Arc::new(store.clone()),
@@ -104,9 +107,25 @@ impl House {
         Self::furnished(Furniture { public_url, ..Furniture::of(&furnished().await) })
     }
 
-    pub(super) async fn without_plans() -> Self {
+    /// One the world can reach, with this token or none.
+    pub(super) async fn with_token(token: Option<&str>) -> Self {
+        Self::furnished(Furniture { admin_token: token, ..Furniture::of(&furnished().await) })
+    }
+
+    /// One nobody but its own machine can reach, without a token.
+    pub(super) async fn at_home() -> Self {
+        let furniture = Furniture::of(&furnished().await);
+        Self::furnished(Furniture { public_url: "http://localhost:8080", admin_token: None, ..furniture })
+    }
+
+    /// With a directory of one's own before the store.
+    pub(super) async fn with(directory: impl FnOnce(Sqlite) -> Arc<dyn Directory>) -> Self {
         let store = furnished().await;
-        Self::furnished(Furniture { directory: Arc::new(Planless(store.clone())), ..Furniture::of(&store) })
+        Self::furnished(Furniture { directory: directory(store.clone()), ..Furniture::of(&store) })
+    }
+
+    pub(super) async fn without_plans() -> Self {
+        Self::with(|store| Arc::new(Planless(store))).await
     }
 
     /// A house of other people's businesses and plans, in the shape of the import file.
@@ -122,8 +141,16 @@ impl House {
     }
 
     pub(super) fn furnished(furniture: Furniture<'_>) -> Self {
-        let Furniture { public_url, instance, most_calls, directory, slots, limits_patience, store } =
-            furniture;
+        let Furniture {
+            public_url,
+            admin_token,
+            instance,
+            most_calls,
+            directory,
+            slots,
+            limits_patience,
+            store,
+        } = furniture;
         let tasks = Tasks::new();
         let registry = Registry::new();
         let instance = InstanceId::parse(instance).unwrap();
@@ -153,6 +180,7 @@ impl House {
             registry,
             verifier: Verifier::new(vec!["an older token".to_owned().into(), TOKEN.to_owned().into()]),
             pass_key: PassKey::new("secret".to_owned().into()),
+            admin_token: admin_token.map(Into::into),
             stream_public_url: public_url.clone(),
             public_url,
             instance,

@@ -4,7 +4,10 @@
 //! configured public URL, never against a header somebody forwarded. A proxy may serve us under a path prefix, and may
 //! take the prefix off on the way or not: both are served, and both are signed with the prefix.
 
+mod admin;
 mod answer;
+mod api;
+mod body;
 mod dial;
 mod health;
 mod hop;
@@ -15,6 +18,7 @@ pub mod listen;
 mod media;
 mod next;
 pub mod paths;
+mod problem;
 mod refusal;
 mod signed;
 mod status;
@@ -27,8 +31,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{any, get, post};
+use secrecy::SecretString;
 
 pub use self::answer::transfer_twiml;
+pub use self::api::openapi;
 pub use self::hop::HOP;
 use self::hop::Hop;
 pub use self::limits::LIMITS_PATIENCE;
@@ -60,6 +66,8 @@ pub struct App {
     pub verifier: Verifier,
     /// Makes and checks the passes between webhook and stream.
     pub pass_key: PassKey,
+    /// What an operator shows; none when only this machine is answered.
+    pub admin_token: Option<SecretString>,
     /// Where Twilio reaches the webhooks.
     pub public_url: PublicUrl,
     /// Where Twilio reaches the media socket: the same host as a rule.
@@ -116,4 +124,5 @@ fn table() -> Router<Arc<App>> {
         .route(paths::HEALTH, get(health::health))
         .route(paths::READY, get(health::ready))
         .route("/", get(health::who_am_i))
+        .merge(api::routes())
 }

@@ -18,5 +18,10 @@ pub const HEALTH: &str = "/health";
 /// Whether new calls should come here.
 pub const READY: &str = "/ready";
 
+/// What a person reads of the API; below it are its routes.
+pub const API: &str = "/api";
+/// What a program reads of the API.
+pub const API_DOCUMENT: &str = "/api/openapi.json";
+
 /// All of them, for the hint a nearly right path gets.
-pub(super) const ALL: [&str; 8] = [VOICE, MEDIA, NEXT, DIAL, STATUS, STREAM_STATUS, HEALTH, READY];
+pub(super) const ALL: [&str; 9] = [VOICE, MEDIA, NEXT, DIAL, STATUS, STREAM_STATUS, HEALTH, READY, API];

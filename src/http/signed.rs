@@ -8,9 +8,9 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header::HOST;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
-use futures_util::StreamExt as _;
 
 use super::App;
+use super::body::{self, BodyError};
 use super::refusal::Refusal;
 use crate::wire::twilio::form::{Form, FormError, Pairs};
 
@@ -75,21 +75,13 @@ fn bad_form(error: &FormError) -> Refusal {
 
 /// Reads the body to its end, within its limits.
 async fn whole(body: Body) -> Result<Vec<u8>, Refusal> {
-    let read = async {
-        let mut pieces = body.into_data_stream();
-        let mut whole = Vec::new();
-        while let Some(piece) = pieces.next().await {
-            let piece = piece.map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "body_broken"))?;
-            if whole.len() + piece.len() > MAX_BODY_BYTES {
-                return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")
-                    .with("mostBytes", MAX_BODY_BYTES));
-            }
-            whole.extend_from_slice(&piece);
+    body::whole(body, MAX_BODY_BYTES, BODY_PATIENCE).await.map_err(|error| match error {
+        BodyError::Broken => Refusal::new(StatusCode::BAD_REQUEST, "body_broken"),
+        BodyError::TooLarge(most) => {
+            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large").with("mostBytes", most)
         }
-        Ok(whole)
-    };
-    let too_slow = || Refusal::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow");
-    tokio::time::timeout(BODY_PATIENCE, read).await.map_err(|_| too_slow())?
+        BodyError::TooSlow => Refusal::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
+    })
 }
 
 fn check(app: &App, parts: &Parts, signed: &Pairs) -> Result<(), Refusal> {

@@ -8,12 +8,16 @@
     reason = "a store that does not conform is told so by a panic"
 )]
 
+pub mod between;
 pub mod directory;
 pub mod ledger;
+pub mod months;
+pub mod outbox;
+pub mod slots;
 
 use uuid::Uuid;
 
-use super::{Directory, Ledger};
+use super::{Directory, Ledger, Outbox, Slots};
 use crate::domain::{
     AccountSid, AtLimit, Business, BusinessId, BusinessImport, CallRecord, CallSid, Destination,
     DestinationId, Fallback, InstanceId, MicroDollars, PhoneNumber, Pii, Plan, PlanId, Tool, TurnDetection,
@@ -23,10 +27,14 @@ use crate::domain::{
 /// How many ask at once in a race: as many as one call could ever meet, and then some.
 const RACERS: usize = 50;
 
-/// All that is asked of a store.
-pub async fn all(directory: &dyn Directory, ledger: &dyn Ledger) {
+/// All that is asked of a store, of which these are four views.
+pub async fn all(directory: &dyn Directory, ledger: &dyn Ledger, slots: &dyn Slots, outbox: &dyn Outbox) {
     directory::all(directory).await;
-    ledger::all(ledger).await;
+    directory::the_calls_of_a_business_that_is_taken_away_stay(directory, ledger).await;
+    ledger::all(ledger, outbox).await;
+    months::all(ledger, outbox).await;
+    slots::all(slots).await;
+    outbox::all(outbox).await;
 }
 
 /// An import of one business with every field set, its plan, and a line; none of them known to anybody.
@@ -100,6 +108,11 @@ pub fn one_call() -> CallRecord {
 
 fn instance(name: &str) -> InstanceId {
     InstanceId::parse(name).expect("legal")
+}
+
+/// A business nobody has.
+fn fresh_business() -> BusinessId {
+    BusinessId::parse(&format!("business-{}", fresh())).expect("legal")
 }
 
 /// A name nobody has.

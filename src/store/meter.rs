@@ -33,11 +33,12 @@ impl Metered {
             sum.audio = follow(sum.audio, before.audio, now.audio);
             sum.image = follow(sum.image, before.image, now.image);
         };
-        tokens(&mut month.usage.input, before.usage.input, now.usage.input);
-        tokens(&mut month.usage.cached, before.usage.cached, now.usage.cached);
-        tokens(&mut month.usage.output, before.usage.output, now.usage.output);
-        let transcribed = (before.usage.transcribed_ms, now.usage.transcribed_ms);
-        month.usage.transcribed_ms = follow(month.usage.transcribed_ms, transcribed.0, transcribed.1);
+        // Taken apart so that a kind of use that is added to it cannot be forgotten here.
+        let Usage { input, cached, output, transcribed_ms } = &mut month.usage;
+        tokens(input, before.usage.input, now.usage.input);
+        tokens(cached, before.usage.cached, now.usage.cached);
+        tokens(output, before.usage.output, now.usage.output);
+        *transcribed_ms = follow(*transcribed_ms, before.usage.transcribed_ms, now.usage.transcribed_ms);
         let micros = month.cost.micros().saturating_sub(before.cost.micros());
         month.cost = MicroDollars::new(micros) + now.cost;
     }

@@ -7,6 +7,7 @@
 mod cached;
 pub mod conformance;
 mod document;
+pub mod import;
 mod meter;
 mod sqlite;
 
@@ -14,8 +15,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::mpsc;
 
-pub use self::cached::CachedDirectory;
+pub use self::cached::{CachedDirectory, Clock};
 pub use self::sqlite::Sqlite;
 use crate::domain::{
     Business, BusinessId, BusinessImport, CallRecord, CallSid, InstanceId, Intention, Message, Month,
@@ -33,6 +35,17 @@ pub trait Directory: Send + Sync + fmt::Debug {
 
     /// The plan of that id.
     async fn plan(&self, id: &PlanId) -> Result<Option<Plan>, StoreError>;
+
+    /// The business that is to answer a call, and its plan: one question, so that both can have one deadline.
+    async fn answering(&self, whose: Whose<'_>) -> Result<Option<Answering>, StoreError> {
+        let business = match whose {
+            Whose::Id(id) => self.business(id).await?,
+            Whose::Line(line) => self.business_by_line(line).await?,
+        };
+        let Some(business) = business else { return Ok(None) };
+        let plan = self.plan(&business.plan).await;
+        Ok(Some(Answering { business, plan }))
+    }
 
     /// Businesses by id, from behind `after`, `most` of them at most. One that does not read takes no other with it.
     async fn businesses(
@@ -118,7 +131,8 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     async fn end_stream(&self, call: &CallSid, end: &StreamEnd) -> Result<(), StoreError>;
 
     /// The model's part of the call is over, at a time in milliseconds since 1970. Of the times that are told for sure,
-    /// here and by [`Ledger::end_stream`], the earliest stays; a presumed one holds only until there is one of those.
+    /// here and by [`Ledger::end_stream`], the earliest stays; a presumed one holds only until there is one of those, and
+    /// of several the latest: whoever presumes it has heard of the call since.
     async fn end_call(&self, call: &CallSid, at_ms: i64, sure: Certainty) -> Result<(), StoreError>;
 
     /// What a business used in a month: of every call that is over its time, and of every stream that is over its use.
@@ -229,12 +243,39 @@ impl Store {
         }
     }
 
+    /// Tells of everything in the directory, and then of every change, until nobody listens any more. A store that does
+    /// not watch itself says nothing.
+    pub async fn watch(&self, words: mpsc::Sender<Watch>) {
+        match self {
+            // Whoever changes the file may be another process.
+            Self::Sqlite(_) => drop(words),
+        }
+    }
+
     /// Closes it when every question under way is answered.
     pub async fn close(&self) {
         match self {
             Self::Sqlite(store) => store.close().await,
         }
     }
+}
+
+/// Whose call it is.
+#[derive(Debug, Clone, Copy)]
+pub enum Whose<'a> {
+    /// The business the webhook's URL names.
+    Id(&'a BusinessId),
+    /// The owner of the line that was called.
+    Line(&'a PhoneNumber),
+}
+
+/// A business that is to answer a call.
+#[derive(Debug)]
+pub struct Answering {
+    /// Which.
+    pub business: Business,
+    /// Its plan. Without one it can still fall back.
+    pub plan: Result<Option<Plan>, StoreError>,
 }
 
 /// Part of a list.
@@ -312,6 +353,17 @@ pub enum Delivery {
     Later(i64, String),
     /// It was tried for long enough. It stays visible; since a time in milliseconds since 1970.
     GivenUp(i64, String),
+}
+
+/// What a store that watches itself says of its directory.
+#[derive(Debug, Clone)]
+pub enum Watch {
+    /// All that is there was told, and so will be every change.
+    InSync,
+    /// From now on a change may go unseen.
+    Lost,
+    /// Something is not what it was, or was not told before.
+    Changed(Change),
 }
 
 /// Something in the directory is not what it was: told by a store that watches itself.

@@ -9,6 +9,8 @@ mod house;
 #[cfg(test)]
 mod model_faults;
 #[cfg(test)]
+mod notices;
+#[cfg(test)]
 mod scenes;
 #[cfg(test)]
 mod strangers;

@@ -1,10 +1,10 @@
 //! What every [`Directory`] must do.
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 
-use super::{RACERS, fresh, fresh_line, one_business};
-use crate::domain::{Business, BusinessId, BusinessImport, PlanId};
-use crate::store::{Directory, StoreError};
+use super::{RACERS, fresh, fresh_line, one_business, one_call};
+use crate::domain::{Business, BusinessId, BusinessImport, CallRecord, Plan, PlanId};
+use crate::store::{Directory, Ledger, StoreError};
 
 /// All that is asked of a directory.
 pub async fn all(store: &dyn Directory) {
@@ -13,12 +13,16 @@ pub async fn all(store: &dyn Directory) {
     an_import_replaces_what_has_the_same_id(store).await;
     of_two_with_one_id_the_later_stays(store).await;
     lists_are_whole_and_by_id(store).await;
+    a_list_goes_on_behind_any_id(store).await;
     a_line_of_another_business_fails_the_import_and_names_both(store).await;
     lines_can_be_exchanged_in_one_import(store).await;
     a_business_needs_a_plan_that_is_there(store).await;
     an_import_is_all_or_nothing(store).await;
     imports_at_once_all_arrive(store).await;
     of_many_that_want_one_line_at_once_one_gets_it(store).await;
+    a_business_that_is_taken_away_leaves_its_lines_to_others(store).await;
+    a_plan_is_taken_away_when_no_business_has_it(store).await;
+    a_plan_that_is_taken_away_while_a_business_takes_it_stays_or_is_refused(store).await;
 }
 
 /// Every field comes back as it was.
@@ -42,7 +46,7 @@ pub async fn what_is_not_there_is_no_error(store: &dyn Directory) {
     let name = fresh();
     assert_eq!(found(store, &BusinessId::parse(&name).expect("legal")).await, None);
     assert_eq!(store.business_by_line(&fresh_line()).await.expect("answers"), None);
-    assert_eq!(store.plan(&PlanId::parse(&name).expect("legal")).await.expect("answers"), None);
+    assert_eq!(store.plan(&plan_id(&name)).await.expect("answers"), None);
 }
 
 /// Lines it no longer has lead nowhere; plans it does not mention stay.
@@ -89,11 +93,45 @@ pub async fn lists_are_whole_and_by_id(store: &dyn Directory) {
         store.businesses(None, 1_000_000).await.expect("answers").items,
         store.plans(None, 1_000_000).await.expect("answers").items,
     );
+    let next = store.businesses(None, 1_000_000).await.expect("answers").next;
+    assert_eq!(next, None, "nothing is behind the last");
     assert!(businesses.is_sorted_by(|one, next| one.id < next.id));
     assert!(plans.is_sorted_by(|one, next| one.id < next.id));
     assert!(businesses.len() >= 4 && plans.len() >= 4);
     assert!(import.businesses.iter().all(|business| businesses.contains(business)));
     assert!(import.plans.iter().all(|plan| plans.contains(plan)));
+}
+
+/// And is no longer than was asked for.
+pub async fn a_list_goes_on_behind_any_id(store: &dyn Directory) {
+    let (prefix, mut import) = (fresh(), one_business());
+    let (plan, business) = (import.plans.remove(0), import.businesses.remove(0));
+    for name in ["c", "a", "b"] {
+        let plan = Plan { id: plan_id(&format!("{prefix}-{name}")), ..plan.clone() };
+        let id = BusinessId::parse(&format!("{prefix}-{name}")).expect("legal");
+        import.businesses.push(Business { id, plan: plan.id.clone(), lines: Vec::new(), ..business.clone() });
+        import.plans.push(plan);
+    }
+    store.import(&import).await.expect("imports");
+
+    let before = BusinessId::parse(&prefix).expect("legal");
+    let first = store.businesses(Some(&before), 2).await.expect("answers");
+    assert_eq!(first.items, [import.businesses[1].clone(), import.businesses[2].clone()]);
+    assert_eq!(first.next.as_ref(), Some(&import.businesses[2].id));
+    let second = store.businesses(first.next.as_ref(), 1).await.expect("answers");
+    assert_eq!(second.items, [import.businesses[0].clone()]);
+
+    let first = store.plans(Some(&plan_id(&prefix)), 2).await.expect("answers");
+    assert_eq!(first.items, [import.plans[1].clone(), import.plans[2].clone()]);
+    assert_eq!(first.next.as_ref(), Some(&import.plans[2].id));
+    let second = store.plans(first.next.as_ref(), 1).await.expect("answers");
+    assert_eq!(second.items, [import.plans[0].clone()]);
+
+    let behind_all = "z".repeat(64);
+    let nothing = store.businesses(BusinessId::parse(&behind_all).ok().as_ref(), 9).await.expect("answers");
+    assert_eq!((nothing.items, nothing.next), (Vec::new(), None));
+    let nothing = store.plans(Some(&plan_id(&behind_all)), 9).await.expect("answers");
+    assert_eq!((nothing.items, nothing.next), (Vec::new(), None));
 }
 
 /// Whether the owner is in the store or earlier in the same import.
@@ -194,6 +232,83 @@ pub async fn of_many_that_want_one_line_at_once_one_gets_it(store: &dyn Director
             assert_eq!(kept, None);
         }
     }
+}
+
+/// Its plan stays.
+pub async fn a_business_that_is_taken_away_leaves_its_lines_to_others(store: &dyn Directory) {
+    let (import, mut heir) = (one_business(), one_business());
+    let (business, line) = (&import.businesses[0], import.businesses[0].lines[0].clone());
+    store.import(&import).await.expect("imports");
+    for there in [true, false] {
+        assert_eq!(store.remove_business(&business.id).await.expect("answers"), there);
+        assert_eq!(found(store, &business.id).await, None);
+        assert_eq!(store.business_by_line(&line).await.expect("answers"), None);
+    }
+    assert_eq!(store.plan(&business.plan).await.expect("answers").as_ref(), import.plans.first());
+    heir.businesses[0].lines.push(line.clone());
+    store.import(&heir).await.expect("imports");
+    assert_eq!(store.business_by_line(&line).await.expect("answers").as_ref(), heir.businesses.first());
+}
+
+/// Somebody may still ask what it used.
+pub async fn the_calls_of_a_business_that_is_taken_away_stay(store: &dyn Directory, ledger: &dyn Ledger) {
+    let import = one_business();
+    store.import(&import).await.expect("imports");
+    let business = import.businesses[0].id.clone();
+    let call = CallRecord { business, ..one_call() };
+    ledger.open_call(&call).await.expect("opens");
+    assert!(store.remove_business(&call.business).await.expect("answers"));
+    assert_eq!(ledger.call(&call.call).await.expect("answers").as_ref(), Some(&call));
+    assert_eq!(ledger.calls(&call.business, None, 9).await.expect("answers").items, [call]);
+}
+
+/// Until then its error says who has it.
+pub async fn a_plan_is_taken_away_when_no_business_has_it(store: &dyn Directory) {
+    let mut import = one_business();
+    let (plan, other) = (import.plans[0].clone(), one_business().plans.remove(0));
+    import.plans.push(other.clone());
+    store.import(&import).await.expect("imports");
+    let error = store.remove_plan(&plan.id).await.expect_err("somebody has it");
+    let owner = import.businesses[0].id.clone();
+    assert!(
+        matches!(&error, StoreError::PlanInUse { plan: kept, business } if *kept == plan.id && *business == owner),
+        "{error}"
+    );
+    assert_eq!(store.plan(&plan.id).await.expect("answers").as_ref(), Some(&plan));
+
+    import.businesses[0].plan = other.id.clone();
+    store.import(&import).await.expect("gives it another plan");
+    for there in [true, false] {
+        assert_eq!(store.remove_plan(&plan.id).await.expect("answers"), there);
+        assert_eq!(store.plan(&plan.id).await.expect("answers"), None);
+    }
+    assert!(store.remove_plan(&other.id).await.is_err());
+    store.remove_business(&owner).await.expect("answers");
+    assert!(store.remove_plan(&other.id).await.expect("answers"));
+}
+
+/// A business without a plan could not be answered.
+pub async fn a_plan_that_is_taken_away_while_a_business_takes_it_stays_or_is_refused(store: &dyn Directory) {
+    for _ in 0..10 {
+        let BusinessImport { plans, businesses } = one_business();
+        let (plan, business) = (plans[0].id.clone(), businesses[0].id.clone());
+        store.import(&BusinessImport { plans, businesses: Vec::new() }).await.expect("imports the plan");
+        let import = BusinessImport { plans: Vec::new(), businesses };
+        let (removed, imported) = join(store.remove_plan(&plan), store.import(&import)).await;
+        let refused = matches!(imported, Err(StoreError::UnknownPlan { .. }));
+        let stays = matches!(removed, Err(StoreError::PlanInUse { .. }));
+        assert_eq!(
+            (imported.is_ok(), matches!(removed, Ok(true)), refused),
+            (stays, !stays, !stays),
+            "{removed:?}, {imported:?}"
+        );
+        assert_eq!(found(store, &business).await.is_some(), stays);
+        assert_eq!(store.plan(&plan).await.expect("answers").is_some(), stays);
+    }
+}
+
+fn plan_id(text: &str) -> PlanId {
+    PlanId::parse(text).expect("legal")
 }
 
 async fn found(store: &dyn Directory, id: &BusinessId) -> Option<Business> {

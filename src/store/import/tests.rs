@@ -1,7 +1,14 @@
 //! What an import says of every mistake.
 
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::checker::Fields;
+use super::shape::*;
 use super::*;
-use crate::domain::Fallback;
+use crate::domain::{DestinationId, Fallback, PhoneNumber, TurnDetection};
 use crate::store::Sqlite;
 use crate::store::conformance::one_business;
 
@@ -37,7 +44,8 @@ fn file(businesses: &[&str]) -> String {
 
 /// What is said of a file: mistakes, then warnings marked with a `~`.
 async fn said(text: &str) -> Vec<String> {
-    let checked = check(text, &store().await).await.unwrap();
+    let checked = read_file(text).against(&store().await).await.unwrap();
+    assert_eq!(checked.right.is_some(), checked.mistakes.is_empty());
     let warnings = checked.warnings.iter().map(|warning| format!("~{warning}"));
     checked.mistakes.iter().map(Finding::to_string).chain(warnings).collect()
 }
@@ -70,6 +78,7 @@ async fn every_field_of_the_nouns_is_known_to_the_checker_and_no_other() {
     let business = &value["businesses"][0];
     assert_eq!(keys(business), known(&BUSINESS));
     assert_eq!(keys(&business["destinations"][0]), known(&DESTINATION));
+    assert_eq!(keys(&business["webhook"]), known(&WEBHOOK));
     assert_eq!(keys(&business["turnDetection"]), known(&SERVER_VAD));
     import.businesses[0].turn_detection = TurnDetection::SemanticVad { eagerness: "low".to_owned() };
     let semantic = serde_json::to_value(&import.businesses[0].turn_detection).unwrap();
@@ -180,7 +189,8 @@ async fn what_refers_to_nothing_is_told() {
         .await;
     says(r#"{"fallback":{"message":" "}}"#, &["businesses[0].fallback.message: is empty"]).await;
     says(r#"{"tools":["transfer_call"]}"#, &["~businesses[0].tools[0]: without `destinations`"]).await;
-    says(r#"{"plan":"basics"}"#, &["businesses[0].plan: the plan basics is neither in this file nor"]).await;
+    says(r#"{"plan":"basics"}"#, &["businesses[0].plan: the plan basics is neither here nor in the store"])
+        .await;
     let own = r#"{"destinations":[{"id":"desk","label":"the desk","number":"+15551234567"}]}"#;
     says(own, &["~businesses[0].destinations[0].number: is a line of this business"]).await;
     let twice = r#"{"destinations":[{"id":"d","label":"a","number":"+15550001111"},
@@ -204,4 +214,81 @@ async fn ids_and_lines_have_one_owner_in_the_file_and_in_the_store() {
     );
     let sol = luna(r#"{"id":"sol","lines":[]}"#);
     assert_eq!(said(&file(&[&luna(r#"{"lines":["+15550009999"]}"#), &sol])).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_webhook_is_an_https_url_and_a_signing_secret_and_neither_is_ever_said() {
+    let webhook = |url: &str, secret: &str| format!(r#"{{"webhook":{{"url":"{url}","secret":"{secret}"}}}}"#);
+    let (url, secret) = ("https://luna.example/hooks?x=1", format!("whsec_{}", STANDARD.encode([7; 24])));
+    assert_eq!(said(&file(&[&luna(&webhook(url, &secret))])).await, [""; 0]);
+    assert_eq!(said(&file(&[&luna(r#"{"webhook":null}"#)])).await, [""; 0]);
+    for here in ["http://localhost:3000/x", "http://127.0.0.1/x", "http://[::1]/x"] {
+        says(&webhook(here, &secret), &["~businesses[0].webhook.url: is on the machine"]).await;
+    }
+    for (bad, words) in [
+        ("http://luna.example", "must begin with https://"),
+        ("ftp://luna.example", "must begin with https://"),
+        ("luna.example/hooks", "must be a URL"),
+        ("mailto:luna@luna.example", "must be a URL"),
+        ("https://me:hunter2@luna.example", "has a user name or password"),
+        ("https://luna.example/#hunter2", "has a fragment"),
+    ] {
+        says(&webhook(bad, &secret), &["businesses[0].webhook.url: ", words]).await;
+    }
+    let (short, long) = (STANDARD.encode([7; 23]), STANDARD.encode([7; 65]));
+    for bad in
+        ["", "hunter2hunter2", &secret[6..], &format!("whsec_{short}"), &format!("whsec_{long}"), "whsec_?"]
+    {
+        says(&webhook(url, bad), &["businesses[0].webhook.secret: must be \"whsec_\" and 24 to 64"]).await;
+    }
+    let odd = [
+        webhook("https://me:hunter2@x.example/#hunter2", "hunter2"),
+        r#"{"webhook":"hunter2"}"#.to_owned(),
+        r#"{"webhook":{"url":["hunter2"],"secret":{"hunter2":1}}}"#.to_owned(),
+    ];
+    for odd in odd {
+        let said = said(&file(&[&luna(&odd)])).await;
+        assert!(!said.is_empty() && !said.concat().contains("hunter2"), "{said:?}");
+    }
+    says(r#"{"webhook":{"url":"https://x.example"}}"#, &["businesses[0].webhook.secret: is missing"]).await;
+}
+
+#[tokio::test]
+async fn what_happens_at_the_limit_of_a_plan_is_one_of_two_things() {
+    let plan = |at_limit: &str| {
+        let limits = r#""concurrentCalls":1,"minutesPerMonth":1,"minutesPerCall":1"#;
+        format!(r#"{{"plans":[{{"id":"p",{limits},"atLimit":{at_limit}}}]}}"#)
+    };
+    for right in [r#""fall_back""#, r#""answer""#] {
+        assert_eq!(said(&plan(right)).await, [""; 0]);
+    }
+    for wrong in [r#""bill""#, "7", "null"] {
+        let said = said(&plan(wrong)).await;
+        assert!(said.len() == 1 && said[0].starts_with("plans[0].atLimit: "), "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_document_is_checked_as_it_would_be_in_a_file_and_points_into_itself() {
+    let (store, id) = (store().await, BusinessId::parse("luna").unwrap());
+    let check = async |change: &str| read_business(&luna(change), &id).against(&store).await.unwrap();
+    let right = check("{}").await;
+    assert_eq!(right.right.unwrap().id, id);
+    let nameless = luna("{}").replace(r#""id":"luna","#, "");
+    assert_eq!(read_business(&nameless, &id).against(&store).await.unwrap().right.unwrap().id, id);
+    let other = check(r#"{"id":"sol"}"#).await;
+    assert_eq!((other.mistakes[0].fault, other.mistakes[0].at.pointer()), (Fault::OtherId, "/id".to_owned()));
+    let taken = check(r#"{"lines":["+15551234567","+15550009999"]}"#).await;
+    assert_eq!(
+        (taken.mistakes[0].fault, taken.mistakes[0].at.pointer()),
+        (Fault::LineTaken, "/lines/1".to_owned())
+    );
+    let plan = PlanId::parse("p").unwrap();
+    let wrong =
+        read_plan(r#"{"concurrentCalls":0,"minutesPerMonth":1}"#, &plan).against(&store).await.unwrap();
+    let said: Vec<String> = wrong.mistakes.iter().map(Finding::to_string).collect();
+    assert_eq!(said[0], "minutesPerCall: is missing");
+    assert!(said[1].starts_with("concurrentCalls: must be at least 1"), "{said:?}");
+    let broken = read_plan("{", &plan).against(&store).await.unwrap();
+    assert_eq!(broken.mistakes[0].fault, Fault::NotJson);
 }

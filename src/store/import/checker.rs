@@ -1,24 +1,93 @@
 //! Reads a JSON tree field by field and collects what is wrong with it, each with its place.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+
+/// Where something is in a JSON document.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place(Vec<Step>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    Field(String),
+    Element(usize),
+}
+
+impl Place {
+    /// A field of what is here.
+    pub(super) fn field(&self, name: &str) -> Self {
+        self.and(Step::Field(name.to_owned()))
+    }
+
+    /// An element of the list that is here.
+    pub(super) fn element(&self, number: usize) -> Self {
+        self.and(Step::Element(number))
+    }
+
+    fn and(&self, step: Step) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(step);
+        Self(steps)
+    }
+
+    /// As a JSON Pointer (RFC 6901): `/businesses/1/lines/0`; empty for the whole document.
+    pub fn pointer(&self) -> String {
+        let steps = self.0.iter().map(|step| match step {
+            Step::Field(name) => format!("/{}", name.replace('~', "~0").replace('/', "~1")),
+            Step::Element(number) => format!("/{number}"),
+        });
+        steps.collect()
+    }
+}
+
+impl fmt::Display for Place {
+    /// For people: `businesses[1].lines[0]`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Field(name) if number == 0 => f.write_str(name)?,
+                Step::Field(name) => write!(f, ".{name}")?,
+                Step::Element(number) => write!(f, "[{number}]")?,
+            }
+        }
+        Ok(())
+    }
+}
 
 /// Something wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Finding {
-    /// Its path, like `businesses[1].lines[0]`; empty for the whole file.
-    at: String,
-    problem: String,
+pub struct Finding {
+    /// Where.
+    pub at: Place,
+    /// What is wrong there, and what to do.
+    pub problem: String,
+    /// Of which sort it is.
+    pub fault: Fault,
+}
+
+/// Sorts of mistakes that are to be told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It is no JSON at all.
+    NotJson,
+    /// It calls itself something else than whoever sent it does.
+    OtherId,
+    /// A line in it is somebody else's.
+    LineTaken,
+    /// Anything else: the words are wrong.
+    Wrong,
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = if self.at.is_empty() { "the file" } else { &self.at };
-        write!(f, "{at}: {}", self.problem)
+        match (self.fault, self.at.0.is_empty()) {
+            // It begins with the line and the column.
+            (Fault::NotJson, _) => f.write_str(&self.problem),
+            (_, true) => write!(f, "the file: {}", self.problem),
+            (_, false) => write!(f, "{}: {}", self.at, self.problem),
+        }
     }
 }
 
@@ -38,24 +107,28 @@ pub(super) struct Fields {
 }
 
 impl Checker {
-    pub(super) fn mistake(&mut self, at: impl Into<String>, problem: impl Into<String>) {
-        self.mistakes.push(Finding { at: at.into(), problem: problem.into() });
+    pub(super) fn mistake(&mut self, at: Place, problem: impl Into<String>) {
+        self.fault(Fault::Wrong, at, problem);
     }
 
-    pub(super) fn warn(&mut self, at: impl Into<String>, problem: impl Into<String>) {
-        self.warnings.push(Finding { at: at.into(), problem: problem.into() });
+    pub(super) fn fault(&mut self, fault: Fault, at: Place, problem: impl Into<String>) {
+        self.mistakes.push(Finding { at, problem: problem.into(), fault });
+    }
+
+    pub(super) fn warn(&mut self, at: Place, problem: impl Into<String>) {
+        self.warnings.push(Finding { at, problem: problem.into(), fault: Fault::Wrong });
     }
 
     /// The fields of an object. Those it must have and has not, and those nobody knows, are mistakes: a typo must not
     /// be dropped in silence.
     pub(super) fn object<'v>(
         &mut self,
-        at: &str,
+        at: &Place,
         value: &'v Value,
         fields: &Fields,
     ) -> Option<&'v Map<String, Value>> {
         let Some(object) = value.as_object() else {
-            self.mistake(at, format!("must be an object, {{…}}, not {}", kind(value)));
+            self.mistake(at.clone(), format!("must be an object, {{…}}, not {}", kind(value)));
             return None;
         };
         let known = || fields.needed.iter().chain(fields.optional).copied();
@@ -66,10 +139,10 @@ impl Checker {
                     format!("is not a field we know; known are {}", known().collect::<Vec<_>>().join(", "))
                 }
             };
-            self.mistake(within(at, key), problem);
+            self.mistake(at.field(key), problem);
         }
         for key in fields.needed.iter().filter(|key| !object.contains_key(**key)) {
-            self.mistake(within(at, key), "is missing");
+            self.mistake(at.field(key), "is missing");
         }
         Some(object)
     }
@@ -77,15 +150,15 @@ impl Checker {
     /// The elements of a list, each with its place; none when the field is absent.
     pub(super) fn list<'v>(
         &mut self,
-        at: &str,
+        at: &Place,
         object: &'v Map<String, Value>,
         key: &str,
-    ) -> Vec<(String, &'v Value)> {
-        let at = within(at, key);
+    ) -> Vec<(Place, &'v Value)> {
+        let at = at.field(key);
         match object.get(key) {
             None => Vec::new(),
             Some(Value::Array(elements)) => {
-                elements.iter().enumerate().map(|(n, element)| (format!("{at}[{n}]"), element)).collect()
+                elements.iter().enumerate().map(|(n, element)| (at.element(n), element)).collect()
             }
             Some(other) => {
                 self.mistake(at, format!("must be a list, […], not {}", kind(other)));
@@ -97,35 +170,30 @@ impl Checker {
     /// The value of a field, if it is there and reads.
     pub(super) fn field<T: DeserializeOwned>(
         &mut self,
-        at: &str,
+        at: &Place,
         object: &Map<String, Value>,
         key: &str,
     ) -> Option<T> {
-        self.read(&within(at, key), object.get(key)?)
+        self.read(&at.field(key), object.get(key)?)
     }
 
     /// The value at a place, if it reads.
-    pub(super) fn read<T: DeserializeOwned>(&mut self, at: &str, value: &Value) -> Option<T> {
+    pub(super) fn read<T: DeserializeOwned>(&mut self, at: &Place, value: &Value) -> Option<T> {
         match T::deserialize(value) {
             Ok(value) => Some(value),
             Err(error) => {
                 let (problem, found) = (error.to_string(), short(value));
                 let says_it =
                     problem.contains(&found) || problem.contains(&format!("`{}`", found.trim_matches('"')));
-                self.mistake(at, if says_it { problem } else { format!("{problem}; found {found}") });
+                self.mistake(at.clone(), if says_it { problem } else { format!("{problem}; found {found}") });
                 None
             }
         }
     }
 }
 
-/// A place inside a place.
-pub(super) fn within(at: &str, key: &str) -> String {
-    if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") }
-}
-
 /// The known word that was probably meant, if one is near enough.
-pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+pub fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let plain = |word: &str| -> Vec<char> {
         word.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
     };
@@ -167,79 +235,20 @@ fn short(value: &Value) -> String {
     if text.chars().count() <= 40 { text } else { text.chars().take(40).chain(['…']).collect() }
 }
 
-/// A JSON tree in which no object names a field twice: of the two, one would be dropped in silence.
-pub(super) struct Tree(pub(super) Value);
-
-impl<'de> Deserialize<'de> for Tree {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Branch.deserialize(deserializer).map(Self)
-    }
-}
-
-struct Branch;
-
-impl<'de> DeserializeSeed<'de> for Branch {
-    type Value = Value;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Branch {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(element) = elements.next_element_seed(Self)? {
-            list.push(element);
-        }
-        Ok(list.into())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        let mut seen = BTreeSet::new();
-        while let Some(key) = entries.next_key::<String>()? {
-            if !seen.insert(key.clone()) {
-                return Err(A::Error::custom(format!("the field `{key}` is there twice")));
-            }
-            object.insert(key, entries.next_value_seed(Self)?);
-        }
-        Ok(object.into())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_reads_for_people_and_points_for_programs() {
+        let place = Place::default().field("businesses").element(1).field("a.b/c~d");
+        assert_eq!(place.to_string(), "businesses[1].a.b/c~d");
+        assert_eq!(place.pointer(), "/businesses/1/a.b~1c~0d");
+        assert_eq!(
+            (Place::default().to_string(), Place::default().pointer()),
+            (String::new(), String::new())
+        );
+    }
 
     #[test]
     fn the_word_that_was_meant_is_found_and_no_other() {
@@ -254,18 +263,5 @@ mod tests {
         ] {
             assert_eq!(nearest(word, known.into_iter()), meant, "{word}");
         }
-    }
-
-    #[test]
-    fn a_tree_is_what_the_json_says() {
-        let text = r#"{"a":[1,-2,0.5,true,null,"é\n"],"b":{"a":{}},"c":18446744073709551615}"#;
-        let Tree(value) = serde_json::from_str(text).unwrap();
-        assert_eq!(value, serde_json::from_str::<Value>(text).unwrap());
-    }
-
-    #[test]
-    fn a_field_that_is_there_twice_is_a_mistake_with_its_line() {
-        let error = serde_json::from_str::<Tree>("{\"a\":1,\n\"b\":{\"c\":1,\"c\":2}}").err().unwrap();
-        assert_eq!(error.to_string(), "the field `c` is there twice at line 2 column 14");
     }
 }

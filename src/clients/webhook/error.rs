@@ -1,0 +1,133 @@
+//! Why a webhook was not taken, in words for whoever can mend it. They are shown to people and kept in the store: nothing
+//! in them is the other side's, and no URL, which may hold a secret.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use super::names::NameError;
+
+/// Why a business was not told.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    /// The HTTP client could not be made.
+    #[error("cannot set up the client for webhooks")]
+    Setup(#[source] reqwest::Error),
+    /// Not a URL of the web.
+    #[error("the webhook's URL cannot be used; write it like https://example.com/calls")]
+    Url,
+    /// What callers say is not sent in the clear.
+    #[error("the webhook's URL is not https; give it a certificate, and write https://")]
+    NotHttps,
+    /// No key can be made of it.
+    #[error("the webhook's secret cannot be used; write whsec_ and then 24 to 64 random bytes in base64")]
+    Secret,
+    /// The host is an address that is not public, or one of its name's addresses is not.
+    #[error("the webhook's host is at an address that is not public; name one that the internet reaches")]
+    NotPublic,
+    /// The name has no address.
+    #[error("the webhook's host has no address; check how its name is spelt, and its DNS records")]
+    Unresolved,
+    /// Nobody took the connection.
+    #[error("the webhook's host took no connection; check that it listens there and lets the internet in")]
+    Unreachable,
+    /// TLS failed.
+    #[error(
+        "no secure connection with the webhook's host; check that its certificate is for that name, in date, and sent \
+         with its intermediates"
+    )]
+    Insecure,
+    /// The connection ended, or what came was no HTTP.
+    #[error("the receiver broke off without an answer; look into its log")]
+    Broken,
+    /// No answer.
+    #[error("the receiver did not answer in time; have it answer first, and work afterwards")]
+    Late,
+    /// Where a redirect leads was never judged.
+    #[error("the receiver redirects (HTTP {status}), and that is not followed; give the URL it leads to")]
+    Redirected {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// 410.
+    #[error("the receiver wants no more of this (HTTP 410); give another URL, or take the webhook away")]
+    Gone,
+    /// Any other status that is no success.
+    #[error("the receiver refused (HTTP {status}); look into its log")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// How long it asks us to wait, where it is too busy and says so.
+        wait: Option<Duration>,
+    },
+}
+
+impl WebhookError {
+    /// Whether the receiver itself said that trying again is unwanted.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Gone)
+    }
+
+    /// Whether it is the receiver that is away or overworked, so that whatever else it is to be told would fare the same
+    /// just now.
+    pub fn is_of_the_receiver(&self) -> bool {
+        match self {
+            Self::Unresolved | Self::Unreachable | Self::Insecure | Self::Broken | Self::Late => true,
+            Self::Refused { status, .. } => matches!(status, 429 | 502 | 503 | 504),
+            Self::Setup(_)
+            | Self::Url
+            | Self::NotHttps
+            | Self::Secret
+            | Self::NotPublic
+            | Self::Redirected { .. }
+            | Self::Gone => false,
+        }
+    }
+
+    /// How long the receiver asks us to wait.
+    pub fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { wait, .. } => *wait,
+            Self::Setup(_)
+            | Self::Url
+            | Self::NotHttps
+            | Self::Secret
+            | Self::NotPublic
+            | Self::Unresolved
+            | Self::Unreachable
+            | Self::Insecure
+            | Self::Broken
+            | Self::Late
+            | Self::Redirected { .. }
+            | Self::Gone => None,
+        }
+    }
+
+    /// What the HTTP client met. Its own words are left behind: they repeat what a certificate says.
+    pub(super) fn met(error: &reqwest::Error) -> Self {
+        if let Some(name) = first(error, |cause| cause.downcast_ref::<NameError>().copied()) {
+            return match name {
+                NameError::Unresolved => Self::Unresolved,
+                NameError::NotPublic => Self::NotPublic,
+            };
+        }
+        if first(error, |cause| cause.downcast_ref::<rustls::Error>().map(drop)).is_some() {
+            return Self::Insecure;
+        }
+        match (error.is_connect(), error.is_timeout()) {
+            (true, _) => Self::Unreachable,
+            (false, true) => Self::Late,
+            (false, false) => Self::Broken,
+        }
+    }
+}
+
+fn first<T>(error: &(dyn Error + 'static), look: impl Fn(&(dyn Error + 'static)) -> Option<T>) -> Option<T> {
+    std::iter::successors(Some(error), |&cause| inner(cause)).find_map(look)
+}
+
+/// What is behind an error. One of I/O names what is behind the error it wraps, and hides that one.
+fn inner<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    wrapped.map_or_else(|| error.source(), |wrapped| Some(wrapped))
+}

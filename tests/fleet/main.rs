@@ -1,0 +1,12 @@
+//! Several processes on one store, as a platform runs them: behind a balancer, and killed without a word.
+
+#[cfg(test)]
+mod balancer;
+#[cfg(test)]
+mod calls;
+#[cfg(test)]
+mod fleet;
+#[cfg(test)]
+mod instance;
+#[cfg(test)]
+mod notices;
