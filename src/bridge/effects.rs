@@ -242,6 +242,20 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_costs_what_its_model_does_and_an_unknown_model_is_told_of_once() {
+        let prices = Prices::new(PriceTable::default());
+        let usage = Usage { transcribed_ms: 60_000, ..Usage::default() };
+        assert_eq!(prices.cost(&usage, "gpt-realtime-2.1").micros(), 3_000);
+        let told = |model: &str| prices.unknown.contains_key(model);
+        assert_eq!(prices.cost(&Usage::default(), "desk-7").micros(), 0);
+        assert!(!told("desk-7"), "what was not used has no price to miss");
+        for _ in 0..2 {
+            assert_eq!(prices.cost(&usage, "desk-7").micros(), 0);
+        }
+        assert!(told("desk-7") && !told("gpt-realtime-2.1"));
+    }
+
+    #[test]
     fn an_error_is_told_with_its_causes() {
         let source = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
         let error = ConnectError::Refused { host: "h".to_owned(), source };

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{MicroDollars, ModalityTokens, Usage};
+use super::{MicroDollars, Usage};
 
 /// What one kind of token costs, in millionths of a dollar for a million tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -89,14 +89,15 @@ impl PriceTable {
     pub fn cost(&self, usage: &Usage, model: &str) -> Option<MicroDollars> {
         let price = self.of(model)?;
         let Usage { input, cached, output, transcribed_ms } = usage;
-        let parts: [(Rate, fn(&ModalityTokens) -> u64); 3] =
-            [(price.text, |k| k.text), (price.audio, |k| k.audio), (price.image, |k| k.image)];
-        let tokens = parts.into_iter().map(|(rate, of)| {
+        let kinds = [
+            (price.text, input.text, cached.text, output.text),
+            (price.audio, input.audio, cached.audio, output.audio),
+            (price.image, input.image, cached.image, output.image),
+        ];
+        let tokens = kinds.into_iter().map(|(rate, input, cached, output)| {
             // Cached tokens are part of the input. What is said to be more than that was not read at all.
-            let again = of(cached).min(of(input));
-            product(of(input) - again, rate.input)
-                + product(again, rate.cached)
-                + product(of(output), rate.output)
+            let again = cached.min(input);
+            product(input - again, rate.input) + product(again, rate.cached) + product(output, rate.output)
         });
         let tokens: u128 = tokens.sum();
         // A token's price is a millionth of what stands in the table, and a millisecond's a sixty-thousandth: in units of
@@ -133,6 +134,7 @@ fn is_date(rest: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ModalityTokens;
 
     fn tokens(text: u64, audio: u64) -> ModalityTokens {
         ModalityTokens { text, audio, image: 0 }

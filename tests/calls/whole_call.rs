@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use frontdesk::call::{Note, Output};
-use frontdesk::domain::{Ending, Intention, Speaker, Turn};
+use frontdesk::domain::{Ending, Intention, PriceTable, Speaker, Turn};
 use frontdesk::sim::model::{Reply, Script};
 use frontdesk::sim::socket::{PhoneEvent, PhoneReport};
-use frontdesk::store::Ledger as _;
+use frontdesk::store::{Ledger as _, Slots as _};
+use frontdesk::telemetry::wall_clock;
 
 use crate::house::{GREETING, House, Plans};
 use crate::scenes::{answers, asked, asks, goodbye, heard_of, interrupts, kinds, script, speech};
@@ -116,6 +117,11 @@ async fn a_whole_call_is_heard_interrupted_ended_kept_and_replayed() {
     assert_eq!((record.ending, record.intention), (Some(Ending::HungUp), Some(Intention::HangUp)));
     assert!(record.answered_ms >= Some(record.started_ms) && record.ended_ms > record.answered_ms);
     assert!(record.usage.input.audio > 0 && record.usage.output.audio > 0 && record.usage.output.text > 0);
+    assert!(record.usage.transcribed_ms > 0);
+    // One stream, so it was rounded once.
+    let cost = PriceTable::default().cost(&record.usage, "gpt-realtime-2.1");
+    assert_eq!(Some(record.cost), cost.filter(|cost| cost.micros() > 0));
+    assert_eq!(house.store.taken(&record.business, wall_clock()).await.unwrap(), 0, "its slot is free");
     the_turns_are_kept(&house.store.turns(&report.call).await.unwrap());
 
     let steps = house.replay(&report.call, 1);
