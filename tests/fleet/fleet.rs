@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use frontdesk::domain::{AccountSid, BusinessImport};
+use frontdesk::domain::{self, AccountSid, BusinessImport};
 use frontdesk::sim::Step;
 use frontdesk::sim::model::Script;
 use frontdesk::sim::socket::{CallPlan, ModelServer, ModelServerPlan, Phone, RestPlan, RestServer};
@@ -55,7 +55,7 @@ impl Fleet {
     pub(crate) async fn start(size: usize, businesses: &BusinessImport, script: Script) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database_url = format!("sqlite://{}/frontdesk.db", folder.path().display());
-        let store = Store::open(&database_url).await.unwrap();
+        let store = Store::open(&domain::Place::Sqlite(database_url.clone())).await.unwrap();
         store.directory().import(businesses).await.unwrap();
         let model =
             ModelServerPlan { scripts: vec![script], authorization: None, seed: 1, keep_events: false };

@@ -1,6 +1,6 @@
 //! A webhook answered by one instance, and its stream carried by another.
 
-use frontdesk::domain::{About, BusinessId, CallSid, Ending};
+use frontdesk::domain::{About, BusinessId, CallSid, Ending, Place};
 use frontdesk::sim::model::{Reply, Script};
 use frontdesk::sim::socket::{ModelServer, ModelServerPlan, RestPlan, RestServer};
 use frontdesk::sim::tone;
@@ -39,7 +39,8 @@ async fn ring(instance: &Instance) -> String {
 async fn the_instance_that_waits_in_vain_takes_nothing_from_the_one_that_carries_the_caller() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("frontdesk.db").display());
-    let (one, other) = (Store::open(&url).await.unwrap(), Store::open(&url).await.unwrap());
+    let place = Place::Sqlite(url);
+    let (one, other) = (Store::open(&place).await.unwrap(), Store::open(&place).await.unwrap());
     one.directory().import(&serde_json::from_str(LUNA).unwrap()).await.unwrap();
     let script = Script::new(Reply::speech(tone::noise(1, 4_000), "Hello."), Reply::default());
     let model = ModelServerPlan { scripts: vec![script], authorization: None, seed: 1, keep_events: false };
@@ -51,7 +52,8 @@ async fn the_instance_that_waits_in_vain_takes_nothing_from_the_one_that_carries
         refusals: Vec::new(),
     });
     let rest = rest.await.unwrap();
-    let outside = Outside { public_url: None, model_url: model.url(), rest_url: Some(rest.url()) };
+    let outside =
+        Outside { public_url: None, model_url: model.url(), rest_url: Some(rest.url()), people: false };
     let carries = Instance::serve(&other, "carries", &outside).await;
     let outside = Outside { public_url: Some(carries.base.clone()), ..outside };
     let waits = Instance::serve(&one, "waits", &outside).await;

@@ -2,13 +2,14 @@
 
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
-use frontdesk::domain::{About, BusinessId, CallSid, Ending, Limit, PlanId};
+use frontdesk::domain::{About, BusinessId, CallSid, Ending, Limit, Place, PlanId};
 use frontdesk::store::Store;
 use frontdesk::telemetry::wall_clock;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
+use crate::emulator::{Emulator, fresh_place, patient};
 use crate::instance::{ACCOUNT, CALLER, Instance, Outside, until};
 
 /// How many call.
@@ -65,7 +66,10 @@ pub(crate) async fn ten_of_two_hundred_are_seated(one: &Store, other: &Store) {
 }
 
 /// The voice webhook of a call that nobody made before, at one instance: its TwiML.
-fn ring(instance: &Instance, line: &str) -> impl Future<Output = (CallSid, String)> + Send + use<> {
+pub(crate) fn ring(
+    instance: &Instance,
+    line: &str,
+) -> impl Future<Output = (CallSid, String)> + Send + use<> {
     let call = CallSid::parse(&format!("CA{}", Uuid::new_v4().simple())).unwrap();
     let form = [
         ("CallSid", call.as_str()),
@@ -93,7 +97,17 @@ fn ring(instance: &Instance, line: &str) -> impl Future<Output = (CallSid, Strin
 async fn of_two_hundred_callers_at_once_a_plan_of_ten_on_sqlite_seats_exactly_ten() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("frontdesk.db").display());
-    let (one, other) = (Store::open(&url).await.unwrap(), Store::open(&url).await.unwrap());
+    let place = Place::Sqlite(url);
+    let (one, other) = (Store::open(&place).await.unwrap(), Store::open(&place).await.unwrap());
+    ten_of_two_hundred_are_seated(&one, &other).await;
+    ten_of_two_hundred_are_seated(&other, &one).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_hundred_callers_at_once_a_plan_of_ten_on_firestore_seats_exactly_ten() {
+    let Some(emulator) = Emulator::start() else { return };
+    let place = fresh_place(emulator.address());
+    let (one, other) = (Store::Firestore(patient(&place).await), Store::Firestore(patient(&place).await));
     ten_of_two_hundred_are_seated(&one, &other).await;
     ten_of_two_hundred_are_seated(&other, &one).await;
 }

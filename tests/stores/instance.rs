@@ -10,10 +10,10 @@ use frontdesk::clients::{
 };
 use frontdesk::domain::{AccountSid, InstanceId, PriceTable, PublicUrl};
 use frontdesk::http::listen::{self, ListenLimits};
-use frontdesk::http::{App, routes};
+use frontdesk::http::{App, LIMITS_PATIENCE, routes};
 use frontdesk::lifecycle::Tasks;
 use frontdesk::registry::Registry;
-use frontdesk::store::Store;
+use frontdesk::store::{CachedDirectory, Store};
 use frontdesk::telemetry::wall_clock;
 use frontdesk::wire::stream_token::PassKey;
 use frontdesk::wire::twilio::signature::{Verifier, sign};
@@ -46,12 +46,15 @@ pub(crate) struct Outside {
     pub(crate) model_url: String,
     /// Where Twilio's REST interface is, if they have credentials for it.
     pub(crate) rest_url: Option<String>,
+    /// Whether its callers are people, whose patience is short; else it is a machine under load that is waited for, which
+    /// is no reason to answer beyond the plan.
+    pub(crate) people: bool,
 }
 
 impl Outside {
     /// A model nobody answers for.
     pub(crate) fn empty() -> Self {
-        Self { public_url: None, model_url: "ws://127.0.0.1:9/".to_owned(), rest_url: None }
+        Self { public_url: None, model_url: "ws://127.0.0.1:9/".to_owned(), rest_url: None, people: false }
     }
 }
 
@@ -85,16 +88,20 @@ impl Instance {
             clock: wall_clock,
         });
         let app = Arc::new(App {
-            directory: store.directory(),
+            directory: if outside.people {
+                Arc::new(CachedDirectory::new(store.directory(), None, Arc::new(wall_clock)))
+            } else {
+                store.directory()
+            },
             ledger: store.ledger(),
             slots: store.slots(),
             outbox: store.outbox(),
-            // A machine under load is no reason to answer beyond the plan.
-            limits_patience: PATIENCE,
+            limits_patience: if outside.people { LIMITS_PATIENCE } else { PATIENCE },
             bridge,
             registry,
             verifier: Verifier::new(vec![AUTH_TOKEN.into()]),
             pass_key: PassKey::new("6bc1bee22e409f96e93d7e117393172a".into()),
+            admin_token: None,
             public_url: public_url.clone(),
             stream_public_url: public_url,
             instance,

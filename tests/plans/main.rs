@@ -1,8 +1,0 @@
-//! Plans on several instances over one store. What is asked here of SQLite can be asked of any store.
-
-#[cfg(test)]
-mod elsewhere;
-#[cfg(test)]
-mod instance;
-#[cfg(test)]
-mod race;
