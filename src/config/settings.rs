@@ -55,7 +55,7 @@ pub const SETTINGS: &[Setting] = &[
     open(
         "DATABASE_URL",
         "sqlite://data/frontdesk.db",
-        "where businesses and calls are kept, or firestore://PROJECT; the default is in DATA_DIR",
+        "where all is kept, or firestore://PROJECT; the default is in DATA_DIR",
     ),
     secret("FIREBASE_SERVICE_ACCOUNT", "the JSON key of a service account, when calls are kept in Firestore"),
     open("GOOGLE_APPLICATION_CREDENTIALS", "", "the file of such a key, in place of its JSON"),

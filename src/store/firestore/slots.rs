@@ -2,7 +2,8 @@
 //!
 //! A business has as many places as its plan allows, each a document that only one call can create: so a race for them
 //! needs no lock and no count. Beside it stands the call's lease, which says until when it is seated and by whom. Most
-//! calls are seated by one commit, on the place their name falls on; when that one is taken, all are looked at.
+//! calls are seated by one commit, on the place their name falls on; when that one is taken, all are looked at. So a plan
+//! that was just made smaller still lets in who falls on a free place, as long as the calls beyond it last.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
