@@ -24,6 +24,12 @@ use crate::store::{Certainty, Seating, SlotWish, StoreError};
 /// stays below what people take for silence.
 pub const LIMITS_PATIENCE: Duration = Duration::from_millis(300);
 
+/// How long one try may take for which nobody waits: a drain waits for it no longer than for a call.
+const UNHURRIED_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Before the second try and those after it: a crowd that calls at once is over within seconds, an outage is not.
+const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(10)];
+
 /// Milliseconds of a minute a plan has.
 const MINUTE_MS: u64 = 60_000;
 
@@ -133,7 +139,9 @@ impl App {
         let app = Arc::clone(self);
         self.tasks.spawn("limit notice", async move {
             // What could not be kept is in the log.
-            let _kept = told("keep that a business is to be told of a limit", app.outbox.post(&notice)).await;
+            let _kept =
+                in_the_end("keep that a business is to be told of a limit", || app.outbox.post(&notice))
+                    .await;
         });
     }
 
@@ -154,8 +162,10 @@ impl App {
             if slot.is_some() {
                 let _freed = told("give a slot back", app.slots.free(business, call, &app.instance)).await;
             }
-            if told("keep a call at its plan's limit", app.ledger.open_call(&record)).await.is_some() {
-                let _kept = told("keep the end of a call", app.ledger.end_stream(call, &end)).await;
+            let opened =
+                in_the_end("keep a call at its plan's limit", || app.ledger.open_call(&record)).await;
+            if opened.is_some() {
+                let _kept = in_the_end("keep the end of a call", || app.ledger.end_stream(call, &end)).await;
             }
         });
     }
@@ -212,6 +222,22 @@ async fn told<T>(what: &str, answer: impl Future<Output = Result<T, StoreError>>
         Err(_) => tracing::warn!("cannot {what}: the store is too slow"),
     }
     None
+}
+
+/// The same where nobody waits for it: a store that is busy, because very many call at once, is given time.
+async fn in_the_end<T, A>(what: &str, ask: impl Fn() -> A) -> Option<T>
+where
+    A: Future<Output = Result<T, StoreError>>,
+{
+    for pause in PAUSES {
+        match tokio::time::timeout(UNHURRIED_PATIENCE, ask()).await {
+            Ok(Err(error)) if error.is_temporary() => tracing::debug!(%error, "trying again to {what}"),
+            Err(_) => tracing::debug!("trying again to {what}: the store is slow"),
+            Ok(answer) => return told(what, std::future::ready(answer)).await,
+        }
+        tokio::time::sleep(pause).await;
+    }
+    told(what, ask()).await
 }
 
 #[cfg(test)]

@@ -8,14 +8,15 @@ use crate::tree;
 /// Rooms that only compute.
 const PURE: [&str; 4] = ["domain", "wire", "audio", "call"];
 
-/// What a pure room never says: waiting, clocks, chance, logs, and the crates of the outside.
+/// What a pure room never says: waiting, clocks, chance, logs, and the crates of the outside. The calendar of `jiff` only
+/// computes; its clocks are refused by the lints, its local time here.
 const IMPURE_WORDS: [&str; 18] = [
     "async",
     "await",
     "tokio",
     "Instant",
     "SystemTime",
-    "jiff",
+    "Zoned",
     "rand",
     "getrandom",
     "uuid",
