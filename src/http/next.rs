@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 
-use super::answer::{ATTEMPT, Nobody, Spoken};
+use super::answer::{ATTEMPT, Leg, Nobody, Spoken};
 use super::signed::Signed;
 use super::{App, words};
 use crate::call::{Interruption, Opening};
@@ -28,8 +28,10 @@ pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextReques
         app.over_for_good(&call.call);
         return Spoken::hang_up();
     }
-    let Some(mut record) = app.kept(&call.call).await else {
-        return app.fall_back_by_line(&call.to).await;
+    let mut record = match app.look_up(&call.call).await {
+        Known::Call(record) => *record,
+        Known::Nothing => return app.begin_anew(&call, attempt).await,
+        Known::NotSaid => return app.fall_back_by_line(&call.to).await,
     };
     record.attempts = record.attempts.max(attempt);
     if record.intention.is_some() {
@@ -55,16 +57,55 @@ pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextReques
     }
 }
 
+/// What the ledger says of a call.
+enum Known {
+    /// What it keeps.
+    Call(Box<CallRecord>),
+    /// That it was never opened.
+    Nothing,
+    /// Nothing, in time; the log has why.
+    NotSaid,
+}
+
 impl App {
     /// What the ledger knows of a call; none when it knows nothing or cannot be asked.
     pub(super) async fn kept(&self, call: &CallSid) -> Option<CallRecord> {
+        match self.look_up(call).await {
+            Known::Call(record) => Some(*record),
+            Known::Nothing | Known::NotSaid => None,
+        }
+    }
+
+    async fn look_up(&self, call: &CallSid) -> Known {
         match tokio::time::timeout(LEDGER_PATIENCE, self.ledger.call(call)).await {
-            Ok(Ok(Some(record))) => return Some(record),
-            Ok(Ok(None)) => tracing::warn!(call.id = %call, "the ledger does not know a call that goes on"),
+            Ok(Ok(Some(record))) => return Known::Call(Box::new(record)),
+            Ok(Ok(None)) => {
+                tracing::info!(call.id = %call, "the ledger does not know a call that goes on");
+                return Known::Nothing;
+            }
             Ok(Err(error)) => tracing::warn!(call.id = %call, %error, "cannot ask the ledger what was meant"),
             Err(_) => tracing::warn!(call.id = %call, "the ledger did not say in time what was meant"),
         }
-        None
+        Known::NotSaid
+    }
+
+    /// A call whose instance died before it could write it down: what is meant is never written before that, so nothing
+    /// was. It begins again, as one of its line, unless its streams were tried often enough.
+    async fn begin_anew(self: &Arc<Self>, call: &NextRequest, attempt: u8) -> Spoken {
+        let (Some(account), true) =
+            (&call.account, attempt < MAX_ATTEMPTS && !self.tasks.hard().is_cancelled())
+        else {
+            return self.fall_back_by_line(&call.to).await;
+        };
+        let answerer = match self.who_answers(None, &call.to).await {
+            Ok(answerer) => answerer,
+            Err(Nobody::NoPlan(business)) => return self.fall_back(&business, &call.to),
+            Err(Nobody::Unknown | Nobody::Store(_)) => return Spoken::goodbye(words::CANNOT_ANSWER),
+        };
+        let leg = Leg { call: &call.call, account, from: &call.from, to: &call.to };
+        let record = CallRecord { attempts: attempt + 1, ..self.record(&leg, &answerer) };
+        tracing::info!(call.id = %record.call, attempt = record.attempts, "a call begins again");
+        self.connect(&answerer, record, Opening::Greet, Slot::Wanted)
     }
 
     /// What was said so far; nothing when the ledger cannot be asked. A call goes on without a memory rather than not.
@@ -217,9 +258,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_the_ledger_does_not_know_gets_the_fallback_of_its_line() {
+    async fn a_call_the_ledger_never_heard_of_begins_again_and_not_for_ever() {
         let house = House::new().await;
-        assert!(house.post("/twilio-next", &WAITING).await.twiml().contains("+15550001111"));
+        let answer = house.post("/twilio-next", &WAITING).await;
+        assert!(answer.twiml().starts_with("<Connect"), "{}", answer.body);
+        assert!(answer.twiml().contains("/twilio-next?attempt=2") && house.waits(2), "{}", answer.body);
+        let answer = house.post("/twilio-next?attempt=3", &WAITING).await;
+        assert!(answer.twiml().contains("+15550001111"), "{}", answer.body);
         let mut form = WAITING;
         form[3] = ("To", "+15550000000");
         let answer = house.post("/twilio-next", &form).await;
