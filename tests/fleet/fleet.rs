@@ -24,7 +24,7 @@ const SECRET: &str = "6bc1bee22e409f96e93d7e117393172a6bc1bee22e409f96e93d7e1173
 const CALLER: &str = "+14155550123";
 
 /// What is asked for again and again until it is so; a machine under load may take its time.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// Between two questions.
 const ASK_EVERY: Duration = Duration::from_millis(20);
