@@ -267,7 +267,7 @@ mod tests {
         assert!(answer.twiml().contains("+15550001111"), "{}", answer.body);
         let mut form = WAITING;
         form[3] = ("To", "+15550000000");
-        let answer = house.post("/twilio-next", &form).await;
+        let answer = House::new().await.post("/twilio-next", &form).await;
         assert_eq!(answer.twiml(), format!("<Say>{}</Say><Hangup/>", words::CANNOT_ANSWER));
     }
 
