@@ -44,6 +44,7 @@ pub(super) fn brief() -> Brief {
         recorded: false,
         began_ms: 1_700_000_000_000,
         opening: Opening::Greet,
+        bridging: None,
     }
 }
 
@@ -318,5 +319,5 @@ pub(super) fn business_1() -> BusinessId {
 }
 
 pub(super) fn refused(class: RefusalClass, code: &str) -> FromModel {
-    FromModel::Refused(Refusal { class, code: code.to_owned(), message: String::new().into() })
+    FromModel::Refused(Refusal { class, code: code.to_owned(), message: String::new().into(), answer: None })
 }
