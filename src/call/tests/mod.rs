@@ -3,12 +3,14 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test picks what it looks for")]
 
+mod bridging;
 mod endings;
 mod listening;
 mod log;
 mod opening;
 mod playout;
 mod recorded_call;
+mod relinking;
 mod tools;
 
 use std::collections::VecDeque;
