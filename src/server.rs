@@ -66,6 +66,7 @@ impl Server {
             transfer_twiml: Box::new(move |record, destination| {
                 http::transfer_twiml(&public_url, record, destination)
             }),
+            phrases_at_once: usize::try_from(config.storage.phrases_at_once).unwrap_or(0),
             caller_hash_key: config.stream_token_secret.clone(),
         });
         let (folder, days) = (config.storage.dir.clone(), config.storage.event_log_days);

@@ -9,6 +9,7 @@ mod greetings;
 mod leg;
 mod notes;
 mod passes;
+mod phrases;
 mod retention;
 mod scribe;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use self::files::FilePlan;
 use self::greetings::{GreetingKey, Greetings};
 pub use self::leg::caller_socket_config;
 use self::passes::Passes;
+use self::phrases::{Phrase, Phrases};
 pub use self::retention::forget_old_logs;
 use self::scribe::Entry;
 use self::waiting::{Arrival, Place, WaitingRoom};
@@ -81,6 +83,8 @@ pub struct BridgeSettings {
     pub most_calls: usize,
     /// How a transfer is written.
     pub transfer_twiml: TransferTwiml,
+    /// How many greetings and phrases are made ahead at once, each in a session with the model that is no call's.
+    pub phrases_at_once: usize,
     /// Makes a caller a meaningless number for the model's service, which wants to tell one abuser from the whole
     /// account; without it nothing is said of the caller.
     pub caller_hash_key: Option<SecretString>,
@@ -104,6 +108,7 @@ struct BridgeParts {
     twilio: Option<TwilioRest>,
     tasks: Tasks,
     greetings: Greetings,
+    phrases: Phrases,
     transfer_twiml: TransferTwiml,
     caller_hash_key: Option<SecretString>,
 }
@@ -135,6 +140,7 @@ impl Bridge {
             twilio: settings.twilio,
             tasks,
             greetings,
+            phrases: Phrases::new(settings.phrases_at_once),
             transfer_twiml: settings.transfer_twiml,
             caller_hash_key: settings.caller_hash_key,
         };
@@ -175,13 +181,18 @@ impl Bridge {
         if !scribe.write(Entry::Opened(Box::new(record.clone()))) {
             tracing::error!("the ledger's writer of a new call is gone");
         }
-        let greeting = self.greeting_key(&brief, model.as_deref());
+        let kept = Keys {
+            greeting: self.key_of(&brief.opening_words(), &brief, model.as_deref()),
+            bridging: self.key_of(brief.bridging_words(), &brief, model.as_deref()),
+            model: model.clone(),
+        };
+        let greeting = kept.greeting;
         let dial = effects::dial_realtime(&self.parts, &brief, model);
         let parts = Arc::clone(&self.parts);
         let effects = Effects::new(parts, record, brief.business.clone(), greeting, dial, outcome_sender);
         let seat = Seat { _place: place, _present: present };
         let reins = Reins { orders, outcomes, arrival, effects, scribe };
-        let carried = carry_seated(seat, Arc::clone(&self.parts), greeting, brief, reins);
+        let carried = carry_seated(seat, Arc::clone(&self.parts), kept, brief, reins);
         self.parts.tasks.spawn("call", carried.instrument(span));
         Begun::New
     }
@@ -213,10 +224,10 @@ impl Bridge {
         self.registry.command(call, Order::Tell(command))
     }
 
-    fn greeting_key(&self, brief: &Brief, model: Option<&str>) -> GreetingKey {
+    fn key_of(&self, words: &str, brief: &Brief, model: Option<&str>) -> GreetingKey {
         let business = &brief.business;
         let model = model.map_or_else(|| self.parts.realtime.model(), str::to_owned);
-        GreetingKey::new(&business.id, &brief.opening_words(), &business.voice, &model)
+        GreetingKey::new(&business.id, words, &business.voice, &model)
     }
 }
 
@@ -243,21 +254,45 @@ struct Seat {
     _present: Present<Order>,
 }
 
+/// What was said before and may serve a call.
+struct Keys {
+    greeting: GreetingKey,
+    bridging: GreetingKey,
+    /// Who says what is not kept yet: the plan's own wish.
+    model: Option<String>,
+}
+
 async fn carry_seated(
     seat: Seat,
     parts: Arc<BridgeParts>,
-    greeting: GreetingKey,
+    kept: Keys,
     mut brief: Brief,
     reins: Reins<CallerSocket, crate::clients::ModelSocket>,
 ) {
     let clock = Clock::start();
-    if brief.opening == Opening::Greet
-        && let Some(audio) = parts.greetings.find(&greeting).await
-    {
-        brief.opening = Opening::GreetFrom(Greeting { words: brief.opening_words(), audio });
-    }
+    give_kept(&parts, kept, &mut brief).await;
     carry::carry(brief, clock, reins).await;
     drop(seat);
+}
+
+/// Gives a call what was said before, and sees to it that a later one finds what is missing.
+async fn give_kept(parts: &Arc<BridgeParts>, kept: Keys, brief: &mut Brief) {
+    let Keys { greeting, bridging, model } = kept;
+    let (greeted, bridged) = tokio::join!(parts.greetings.find(&greeting), parts.greetings.find(&bridging));
+    let make = |key, words| {
+        parts.phrases.make(parts, Phrase::new(key, words, brief, model.clone()));
+    };
+    if bridged.is_none() {
+        make(bridging, brief.bridging_words().to_owned());
+    }
+    // A call that greets keeps its greeting itself, if its caller lets it.
+    if greeted.is_none() && brief.opening == Opening::Greet {
+        make(greeting, brief.opening_words());
+    }
+    brief.bridging = bridged.map(|audio| Greeting { words: brief.bridging_words().to_owned(), audio });
+    if let Some(audio) = greeted.filter(|_| brief.opening == Opening::Greet) {
+        brief.opening = Opening::GreetFrom(Greeting { words: brief.opening_words(), audio });
+    }
 }
 
 /// Tells all calls when they are to be handed over, and when the process stops.

@@ -26,6 +26,7 @@ fn bridge(most_calls: usize) -> (Arc<Bridge>, Arc<TestLedger>, Registry<Order>, 
         instance: InstanceId::parse("here").unwrap(),
         most_calls,
         transfer_twiml: Box::new(|_, _| String::new()),
+        phrases_at_once: 0,
         caller_hash_key: Some(SecretString::from("key")),
     });
     (bridge, ledger, registry, tasks)

@@ -6,7 +6,6 @@ use super::machine::Call;
 use super::playout::Source;
 use super::responding::Reason;
 use super::{Deadline, Effect, Note};
-use crate::audio::mulaw;
 use crate::call::effects::Purpose;
 use crate::domain::{Ending, Pii, Turn, Usage};
 use crate::wire::Text;
@@ -122,11 +121,7 @@ impl Call {
             return;
         };
         if let Some(resampler) = &mut self.link.resampler {
-            let samples: Vec<i16> =
-                audio.as_chunks::<2>().0.iter().map(|sample| i16::from_le_bytes(*sample)).collect();
-            let mut slower = Vec::with_capacity(samples.len() / 3 + 1);
-            resampler.push(&samples, &mut slower);
-            audio = slower.into_iter().map(mulaw::encode).collect();
+            audio = resampler.mulaw_of(&audio);
         }
         self.failed_answers = 0;
         self.deadlines.clear(Deadline::ModelAnswers);

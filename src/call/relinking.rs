@@ -115,7 +115,9 @@ impl Call {
         let was_ready = self.link.is_ready();
         if was_ready {
             self.oddities.models_lost += 1;
-            self.note(Note::ModelAway);
+            if self.arrived_at.is_some() {
+                self.note(Note::ModelAway);
+            }
             self.let_session_go();
             self.link.broke = true;
         } else {
@@ -177,12 +179,12 @@ impl Call {
         }
         self.playout.outlive_session();
         let active = self.responding.on_session_lost();
-        self.wish_again(active, owed);
+        self.wish_again(active.as_ref(), owed);
     }
 
     /// What a lost session owed the caller is asked of the next.
-    fn wish_again(&mut self, active: Option<Active>, owed: bool) {
-        let unheard = active.as_ref().filter(|active| !active.audible);
+    fn wish_again(&mut self, active: Option<&Active>, owed: bool) {
+        let unheard = active.filter(|active| !active.audible);
         match unheard.and_then(|active| active.reason) {
             Some(Reason::Opening) => return self.wish_opening(),
             Some(Reason::LastMinute) => return self.wish_last_minute(),

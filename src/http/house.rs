@@ -100,6 +100,7 @@ impl House {
                 instance: InstanceId::parse("i-1").unwrap(),
                 most_calls: MOST_CALLS,
                 transfer_twiml: Box::new(|_, _| String::new()),
+                phrases_at_once: 0,
                 caller_hash_key: None,
             }),
             registry,

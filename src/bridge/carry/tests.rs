@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use super::super::files::FilePlan;
 use super::super::greetings::{GreetingKey, Greetings};
 use super::super::leg::caller_socket_config;
+use super::super::phrases::Phrases;
 use super::super::testing::{Mood, TestLedger, brief, call_sid, record};
 use super::super::{BridgeParts, scribe};
 use super::*;
@@ -119,6 +120,7 @@ fn parts(tasks: Tasks) -> BridgeParts {
         twilio: None,
         tasks,
         greetings: Greetings::new(None),
+        phrases: Phrases::new(0),
         transfer_twiml: Box::new(|_, _| String::new()),
         caller_hash_key: None,
     }

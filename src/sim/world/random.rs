@@ -10,7 +10,7 @@ use super::tests::{brief, say};
 use super::*;
 use crate::audio::mulaw::{FRAME_BYTES, SILENCE};
 use crate::call::event_log::{self, Verdict};
-use crate::call::{Brief, Greeting, Interruption, Note, Opening};
+use crate::call::{Brief, Deadline, Greeting, Interruption, Note, Opening};
 use crate::domain::{Ending, Intention, Pii, Speaker, Turn};
 use crate::sim::model::{Item, Kind, Reply, ReplyItem, Script};
 use crate::sim::{Act, LineFault, Step, When, tone};
@@ -354,25 +354,20 @@ fn bridged(report: &Report, from: Moment, to: Moment) -> usize {
 
 /// When the caller had to do without a model.
 fn absences(report: &Report) -> Vec<(Moment, Moment)> {
-    let (mut away_since, mut arrived, mut ready) = (None, false, false);
+    let (mut away_since, mut here, mut ready) = (None, false, false);
     let mut absences = Vec::new();
     for (at, note) in &report.notes {
-        match note {
-            Note::CallerArrived => {
-                arrived = true;
-                away_since = (!ready).then_some(*at);
-            }
-            Note::ModelReady => {
-                ready = true;
-                absences.extend(away_since.take().map(|since| (since, *at)));
-            }
-            Note::ModelAway if arrived => away_since = Some(*at),
+        if *note == Note::CallerArrived {
+            (here, away_since) = (true, (!ready).then_some(*at));
+        } else if *note == Note::ModelAway && here {
+            away_since = Some(*at);
+        } else if *note == Note::ModelReady {
+            ready = true;
+            absences.extend(away_since.take().map(|since| (since, *at)));
+        } else if matches!(note, Note::Leaving(_) | Note::Over { .. }) {
             // Nobody is waited for in a goodbye.
-            Note::Leaving(_) | Note::Over { .. } => {
-                arrived = false;
-                absences.extend(away_since.take().map(|since| (since, *at)));
-            }
-            _ => {}
+            here = false;
+            absences.extend(away_since.take().map(|since| (since, *at)));
         }
     }
     absences
@@ -458,7 +453,10 @@ fn who_came_back_went_on(report: &Report, ending: &Ending, faults: &[ModelFault]
                 | ModelFault::FallSilent { .. }
         )
     };
-    if *ending != Ending::ModelLost || faults.iter().any(dumb) {
+    // Who came after ten seconds without a model is sent to the fallback, though there be one by then.
+    let doomed = report.notes.iter().take_while(|(_, note)| *note != Note::CallerArrived);
+    let doomed = doomed.filter(|(_, note)| *note == Note::TooLate(Deadline::ModelReady)).count() > 0;
+    if *ending != Ending::ModelLost || doomed || faults.iter().any(dumb) {
         return;
     }
     let last = report.notes.iter().rev().find(|(_, note)| matches!(note, Note::ModelReady | Note::ModelAway));
@@ -467,9 +465,9 @@ fn who_came_back_went_on(report: &Report, ending: &Ending, faults: &[ModelFault]
 
 /// Once the caller has heard the model, nobody asks for the greeting.
 fn nobody_was_greeted_twice(report: &Report) {
-    let heard = report.effects.iter().find_map(|(at, effect)| match effect {
-        Effect::Checkpoint(turn) if turn.speaker == Speaker::Model && !is_phrase(turn) => Some(*at),
-        _ => None,
+    let heard = report.effects.iter().find_map(|(at, effect)| {
+        let Effect::Checkpoint(turn) = effect else { return None };
+        (turn.speaker == Speaker::Model && !is_phrase(turn)).then_some(*at)
     });
     let Some(heard) = heard else { return };
     let late = report.client_events().filter(|event| event.at > heard + Duration::from_millis(400));
