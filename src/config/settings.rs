@@ -57,7 +57,7 @@ pub const SETTINGS: &[Setting] = &[
     open(
         "PHRASES_AT_ONCE",
         "4",
-        "how many greetings and bridging phrases the model says ahead at once, in sessions of their own; 0 makes none",
+        "how many greetings and bridging phrases the model says ahead at once; 0 makes none",
     ),
     open(
         "DRAIN_SECONDS",
