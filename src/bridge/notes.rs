@@ -10,7 +10,7 @@ pub(super) fn log(note: &Note) {
     match note {
         Note::CallerArrived => tracing::info!("the caller's stream is there"),
         Note::ModelReady => tracing::info!("the model is ready"),
-        Note::ModelAway => tracing::warn!("the model is lost in mid-call; it is dialled again"),
+        Note::ModelAway => tracing::warn!("the model is lost; it is dialled again"),
         Note::SessionRenewed => tracing::info!("the model's session is old; another follows it"),
         Note::Bridged { phrase: true } => tracing::info!("the caller was asked for a moment"),
         Note::Bridged { phrase: false } => {

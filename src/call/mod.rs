@@ -145,7 +145,7 @@ pub enum Note {
     CallerArrived,
     /// The model's session is set up.
     ModelReady,
-    /// The model is lost while the caller is there; another session is dialled.
+    /// The model's session is lost; another is dialled.
     ModelAway,
     /// The session is old: another follows it.
     SessionRenewed,

@@ -101,7 +101,7 @@ impl Call {
     }
 
     pub(super) fn redial_if_due(&mut self) {
-        let wanted = self.phase.doom().is_none() && !self.phase.is_closing() && !self.phase.is_leaving();
+        let wanted = self.phase.doom().is_none() && !self.phase.is_closing();
         if self.link.redial_at.take_if(|at| *at <= self.now).is_some() && wanted {
             self.dial();
         }
@@ -115,9 +115,7 @@ impl Call {
         let was_ready = self.link.is_ready();
         if was_ready {
             self.oddities.models_lost += 1;
-            if self.arrived_at.is_some() {
-                self.note(Note::ModelAway);
-            }
+            self.note(Note::ModelAway);
             self.let_session_go();
             self.link.broke = true;
         } else {
