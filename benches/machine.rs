@@ -145,5 +145,6 @@ fn brief() -> Brief {
         recorded: false,
         began_ms: 0,
         opening: Opening::Greet,
+        bridging: None,
     }
 }

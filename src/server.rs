@@ -85,6 +85,7 @@ impl Server {
             transfer_twiml: Box::new(move |record, destination| {
                 http::transfer_twiml(&public_url, record, destination)
             }),
+            phrases_at_once: usize::try_from(config.storage.phrases_at_once).unwrap_or(0),
             caller_hash_key: config.stream_token_secret.clone(),
             clock: telemetry::wall_clock,
         });

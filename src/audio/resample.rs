@@ -3,6 +3,8 @@
 //! One filter serves both ways: 95 taps of a Kaiser-windowed sinc, cut at 4,000 Hz. Flat to 3,400 Hz, where telephones
 //! end; more than 70 dB down from 4,600 Hz on. It delays by 2 ms. Integers only, so that every machine hears the same.
 
+use super::mulaw;
+
 /// How many samples of 24,000 Hz stand for one of 8,000.
 const RATIO: usize = 3;
 
@@ -86,6 +88,15 @@ impl Down24kTo8k {
                 out.push(filtered(&FILTER, past));
             }
         }
+    }
+
+    /// The same from 16-bit little-endian to µ-law: from a model's wire to the telephone's.
+    pub fn mulaw_of(&mut self, pcm: &[u8]) -> Vec<u8> {
+        let samples: Vec<i16> =
+            pcm.as_chunks::<2>().0.iter().map(|sample| i16::from_le_bytes(*sample)).collect();
+        let mut slower = Vec::with_capacity(samples.len() / RATIO + 1);
+        self.push(&samples, &mut slower);
+        slower.into_iter().map(mulaw::encode).collect()
     }
 }
 

@@ -18,7 +18,7 @@ use crate::domain::{BusinessId, Voice};
 const MAX_MEMORY_BYTES: u64 = 64 * 1024 * 1024;
 
 /// One greeting: a minute. What is longer is no greeting, and would push the others out.
-const MAX_AUDIO_BYTES: usize = 60 * 8_000;
+pub(super) const MAX_AUDIO_BYTES: usize = 60 * 8_000;
 
 /// A call waits so long for the file before it goes on without; the model is dialled only after it.
 const READ_PATIENCE: Duration = Duration::from_millis(50);

@@ -9,6 +9,7 @@ mod greetings;
 mod leg;
 mod notes;
 mod passes;
+mod phrases;
 mod retention;
 mod scribe;
 mod slots;
@@ -34,6 +35,7 @@ use self::files::FilePlan;
 use self::greetings::{GreetingKey, Greetings};
 pub use self::leg::caller_socket_config;
 use self::passes::Passes;
+use self::phrases::{Phrase, Phrases};
 pub use self::retention::forget_old_logs;
 use self::scribe::{Entry, Subject};
 use self::slots::Leases;
@@ -88,6 +90,8 @@ pub struct BridgeSettings {
     pub most_calls: usize,
     /// How a transfer is written.
     pub transfer_twiml: TransferTwiml,
+    /// How many greetings and phrases are made ahead at once, each in a session with the model that is no call's.
+    pub phrases_at_once: usize,
     /// Makes a caller a meaningless number for the model's service, which wants to tell one abuser from the whole
     /// account; without it nothing is said of the caller.
     pub caller_hash_key: Option<SecretString>,
@@ -124,6 +128,7 @@ struct BridgeParts {
     twilio: Option<TwilioRest>,
     tasks: Tasks,
     greetings: Greetings,
+    phrases: Phrases,
     transfer_twiml: TransferTwiml,
     caller_hash_key: Option<SecretString>,
     prices: Prices,
@@ -169,6 +174,7 @@ impl Bridge {
             twilio: settings.twilio,
             tasks,
             greetings,
+            phrases: Phrases::new(settings.phrases_at_once),
             transfer_twiml: settings.transfer_twiml,
             caller_hash_key: settings.caller_hash_key,
             prices: Prices::new(settings.prices),
@@ -219,13 +225,18 @@ impl Bridge {
         }
         let dial = effects::dial_realtime(&self.parts, &brief, model.clone());
         let model = model.unwrap_or_else(|| self.parts.realtime.model());
-        let greeting = greeting_key(&brief, &model);
+        let kept = Keys {
+            greeting: greeting_key(&brief, &brief.opening_words(), &model),
+            bridging: greeting_key(&brief, brief.bridging_words(), &model),
+            model: model.clone(),
+        };
+        let greeting = kept.greeting;
         let business = brief.business.clone();
         let parts = Arc::clone(&self.parts);
         let effects = Effects::new(parts, record, business, greeting, model, dial, outcome_sender);
         let seat = Seat { place, present, leases: self.leases.clone() };
         let reins = Reins { orders, outcomes, arrival, effects, scribe };
-        let carried = carry_seated(seat, Arc::clone(&self.parts), greeting, brief, reins);
+        let carried = carry_seated(seat, Arc::clone(&self.parts), kept, brief, reins);
         self.parts.tasks.spawn("call", carried.instrument(span));
         Begun::New
     }
@@ -258,9 +269,9 @@ impl Bridge {
     }
 }
 
-fn greeting_key(brief: &Brief, model: &str) -> GreetingKey {
+fn greeting_key(brief: &Brief, words: &str, model: &str) -> GreetingKey {
     let business = &brief.business;
-    GreetingKey::new(&business.id, &brief.opening_words(), &business.voice, model)
+    GreetingKey::new(&business.id, words, &business.voice, model)
 }
 
 impl fmt::Debug for Bridge {
@@ -287,24 +298,48 @@ struct Seat {
     leases: Leases,
 }
 
+/// What was said before and may serve a call.
+struct Keys {
+    greeting: GreetingKey,
+    bridging: GreetingKey,
+    /// Who says what is not kept yet.
+    model: String,
+}
+
 async fn carry_seated(
     seat: Seat,
     parts: Arc<BridgeParts>,
-    greeting: GreetingKey,
+    kept: Keys,
     mut brief: Brief,
     reins: Reins<CallerSocket, crate::clients::ModelSocket>,
 ) {
     let clock = Clock::start();
-    if brief.opening == Opening::Greet
-        && let Some(audio) = parts.greetings.find(&greeting).await
-    {
-        brief.opening = Opening::GreetFrom(Greeting { words: brief.opening_words(), audio });
-    }
     let (business, call, attempt) = (brief.business.id.clone(), brief.call.clone(), brief.attempt);
+    give_kept(&parts, kept, &mut brief).await;
     let ending = carry::carry(brief, clock, reins).await;
     let Seat { place, present, leases } = seat;
     drop((place, present));
     leases.on_end(&business, &call, attempt, &ending).await;
+}
+
+/// Gives a call what was said before, and sees to it that a later one finds what is missing.
+async fn give_kept(parts: &Arc<BridgeParts>, kept: Keys, brief: &mut Brief) {
+    let Keys { greeting, bridging, model } = kept;
+    let (greeted, bridged) = tokio::join!(parts.greetings.find(&greeting), parts.greetings.find(&bridging));
+    let make = |key, words| {
+        parts.phrases.make(parts, Phrase::new(key, words, brief, model.clone()));
+    };
+    if bridged.is_none() {
+        make(bridging, brief.bridging_words().to_owned());
+    }
+    // A call that greets keeps its greeting itself, if its caller lets it.
+    if greeted.is_none() && brief.opening == Opening::Greet {
+        make(greeting, brief.opening_words());
+    }
+    brief.bridging = bridged.map(|audio| Greeting { words: brief.bridging_words().to_owned(), audio });
+    if let Some(audio) = greeted.filter(|_| brief.opening == Opening::Greet) {
+        brief.opening = Opening::GreetFrom(Greeting { words: brief.opening_words(), audio });
+    }
 }
 
 /// Tells all calls when they are to be handed over, and when the process stops.

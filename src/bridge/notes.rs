@@ -10,6 +10,12 @@ pub(super) fn log(note: &Note) {
     match note {
         Note::CallerArrived => tracing::info!("the caller's stream is there"),
         Note::ModelReady => tracing::info!("the model is ready"),
+        Note::ModelAway => tracing::warn!("the model is lost; it is dialled again"),
+        Note::SessionRenewed => tracing::info!("the model's session is old; another follows it"),
+        Note::Bridged { phrase: true } => tracing::info!("the caller was asked for a moment"),
+        Note::Bridged { phrase: false } => {
+            tracing::warn!("the caller hears nothing, and no phrase of the business's is kept");
+        }
         Note::FirstAudio { after_caller_ms, after_start_ms: Some(after_start_ms) } => {
             tracing::info!(after_start_ms, after_caller_ms, "first audio to the caller");
         }
@@ -63,6 +69,7 @@ pub(super) fn log_over(ending: &Ending, lasted: Duration, usage: &Usage, odditie
         stale_marks = oddities.stale_marks,
         padded_ms = oddities.padded_ms,
         refusals = oddities.refusals,
+        models_lost = oddities.models_lost,
         "call over"
     );
 }

@@ -285,5 +285,6 @@ pub(super) fn brief() -> Brief {
         longest: std::time::Duration::from_secs(600),
         recorded: false,
         opening: Opening::Greet,
+        bridging: None,
     }
 }

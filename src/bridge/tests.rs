@@ -47,6 +47,7 @@ fn bridge_over(
         instance: InstanceId::parse("here").unwrap(),
         most_calls,
         transfer_twiml: Box::new(|_, _| String::new()),
+        phrases_at_once: 0,
         caller_hash_key: Some(SecretString::from("key")),
         clock: paused_clock,
     })

@@ -3,9 +3,9 @@
 
 use super::machine::Call;
 use super::playout::{Played, Source};
-use super::{Note, Opening, Output};
-use crate::domain::{Moment, Pii, Turn};
-use crate::wire::model::ToModel;
+use super::{Note, Output};
+use crate::domain::{Moment, Turn};
+use crate::wire::model::{ItemId, ToModel};
 use crate::wire::twilio::media::ToTwilio;
 
 impl Call {
@@ -33,48 +33,58 @@ impl Call {
     /// The call ends in the middle of something: whoever goes on must know how much of it was heard.
     pub(super) fn keep_what_was_heard(&mut self) {
         while let Some(played) = self.playout.pop_finished() {
-            self.on_played(played);
+            self.keep_heard(&played);
         }
         let (_, cuts) = self.playout.clear(self.now);
         for cut in cuts {
-            let began = cut.began_at.unwrap_or(self.now);
-            let turn = match &cut.source {
-                Source::Greeting => self.greeting_turn(cut.heard_ms, cut.made_ms, began),
-                Source::Model { item, .. } => self.words.model_turn(item, cut.heard_ms, cut.made_ms, began),
-            };
-            if let Some(mut turn) = turn {
-                turn.interrupted = !cut.whole;
-                self.keep_turn(turn);
-            }
+            self.keep_heard(&cut);
         }
     }
 
     fn on_cut(&mut self, cut: Played) {
-        let began = cut.began_at.unwrap_or(self.now);
-        let turn = match cut.source {
-            Source::Greeting => self.greeting_turn(cut.heard_ms, cut.made_ms, began),
-            Source::Model { item, content_index, .. } => {
-                let turn = self.words.model_turn(&item, cut.heard_ms, cut.made_ms, began);
-                // A truncation removes the words from the model's memory: what was heard whole keeps them.
-                if cut.heard_ms == 0 {
-                    self.say_to_model(ToModel::Forget(item));
-                } else if !cut.whole {
-                    self.say_to_model(ToModel::Truncate { item, content_index, heard_ms: cut.heard_ms });
-                }
+        self.keep_heard(&cut);
+        // A truncation removes the words from the model's memory: what was heard whole keeps them.
+        if let Source::Model { item, content_index, .. } = cut.source {
+            if cut.heard_ms == 0 {
+                self.say_to_model(ToModel::Forget(item));
+            } else if !cut.whole {
+                self.say_to_model(ToModel::Truncate { item, content_index, heard_ms: cut.heard_ms });
+            }
+        }
+    }
+
+    /// An item was heard, whole or in part.
+    pub(super) fn keep_heard(&mut self, played: &Played) {
+        let Played { heard_ms, made_ms, .. } = *played;
+        let began = played.began_at.unwrap_or(self.now);
+        let turn = match &played.source {
+            Source::Model { item, .. } => {
+                let turn = self.words.model_turn(item, heard_ms, made_ms, began);
+                let text = turn.as_ref().map(|turn| &turn.text).filter(|text| !text.reveal().is_empty());
+                self.history.on_heard(item, text);
                 turn
             }
+            Source::Past { item, broke_off } => {
+                let least_ms = if *broke_off { self.words.least_ms(item) } else { 0 };
+                self.past_turn(item, heard_ms, made_ms.max(least_ms), began)
+            }
+            Source::Greeting => self.greeting_turn(heard_ms, made_ms, began),
+            Source::Phrase(_) => self.phrase_turn(heard_ms, made_ms, began),
         };
         if let Some(mut turn) = turn {
-            turn.interrupted = !cut.whole;
+            turn.interrupted = !played.whole;
             self.keep_turn(turn);
         }
     }
 
-    /// The greeting from a former call was heard, whole or in part: the model has to be told that it was said.
-    pub(super) fn greeting_turn(&mut self, heard_ms: u64, made_ms: u64, began: Moment) -> Option<Turn> {
-        let Opening::GreetFrom(greeting) = &self.brief.opening else { return None };
-        let turn = self.words.said_turn(&greeting.words, heard_ms, made_ms, began)?;
-        self.say_or_keep(ToModel::Said { by_model: true, text: Pii::new(turn.text.reveal().clone()) });
-        Some(turn)
+    /// What was heard of a session that is gone: the one there is now knows nothing of it.
+    fn past_turn(&mut self, item: &ItemId, heard_ms: u64, made_ms: u64, began: Moment) -> Option<Turn> {
+        let turn = self.words.model_turn(item, heard_ms, made_ms, began);
+        let text = turn.as_ref().map(|turn| &turn.text).filter(|text| !text.reveal().is_empty());
+        self.history.on_heard(item, text);
+        if let Some(text) = text.filter(|_| self.link.is_ready()).cloned() {
+            self.say_to_model(ToModel::Said { by_model: true, text });
+        }
+        turn
     }
 }

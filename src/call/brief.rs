@@ -30,6 +30,9 @@ pub struct Brief {
     pub began_ms: i64,
     /// How it opens.
     pub opening: Opening,
+    /// What the caller hears while the model is away, if it is kept.
+    #[serde(default)]
+    pub bridging: Option<Greeting>,
 }
 
 /// How a call opens.
@@ -49,7 +52,7 @@ pub enum Opening {
     },
 }
 
-/// A greeting as audio: what the model once said for these words in this voice.
+/// A greeting, or another phrase, as audio: what the model once said for these words in this voice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Greeting {
@@ -98,6 +101,23 @@ impl Brief {
             turn_detection: business.turn_detection.clone(),
             reasoning_effort: business.reasoning_effort.clone(),
             tools: business.tools.iter().filter_map(|tool| spec(*tool, &business.destinations)).collect(),
+        }
+    }
+
+    /// What the caller hears while the model is away.
+    pub fn bridging_words(&self) -> &'static str {
+        let language = self.business.language.get(..2).unwrap_or_default();
+        match language.to_ascii_lowercase().as_str() {
+            "de" => "Einen Moment, bitte.",
+            "fr" => "Un instant, s'il vous plaît.",
+            "es" => "Un momento, por favor.",
+            "it" => "Un momento, per favore.",
+            "pt" => "Um momento, por favor.",
+            "nl" => "Een ogenblik, alstublieft.",
+            "pl" => "Chwileczkę, proszę.",
+            "sv" => "Ett ögonblick, tack.",
+            "da" => "Et øjeblik, tak.",
+            _ => "One moment, please.",
         }
     }
 

@@ -284,12 +284,16 @@ impl Call {
     /// Hands over between turns, so that no word is lost: what the caller just asked is not yet transcribed, and a call
     /// that went on elsewhere would not know it.
     pub(super) fn hand_over_when_quiet(&mut self) {
-        let answer_due = self.deadlines.is_set(Deadline::ModelAnswers) || !self.responding.is_idle();
-        let model_is_done = !answer_due && self.tools.is_idle() && self.playout.is_silent();
-        let quiet = !self.caller_speaks && model_is_done;
-        if self.hand_over && quiet && self.phase.is_talking() {
+        if self.hand_over && self.is_between_turns() && self.phase.is_talking() {
             self.end(Ending::HandedOver);
         }
+    }
+
+    /// Whether nobody speaks, and nobody owes the other an answer.
+    pub(super) fn is_between_turns(&self) -> bool {
+        let answer_due = self.deadlines.is_set(Deadline::ModelAnswers) || !self.responding.is_idle();
+        let model_is_done = !answer_due && self.tools.is_idle() && self.playout.is_silent();
+        !self.caller_speaks && model_is_done
     }
 
     pub(super) fn on_deadline(&mut self, deadline: Deadline) {
@@ -308,12 +312,9 @@ impl Call {
             Deadline::ToolAnswers => self.on_tools_late(),
             Deadline::FarewellPlayed => self.leave_now(),
             Deadline::StreamCloses => self.on_stream_over(Ending::StreamLost),
-            Deadline::LastMinute => {
-                let words =
-                    "Tell the caller in one short sentence that only one minute is left, and come to an end.";
-                let instructions = self.in_character(words);
-                self.responding.wish(Reason::LastMinute, Some(instructions));
-            }
+            Deadline::LastMinute => self.wish_last_minute(),
+            Deadline::SessionAges => self.on_session_aged(),
+            Deadline::SessionEnds => self.renew_session(),
             Deadline::TooLong => {
                 self.leave_with(
                     "The time for this call is over. Say so and say goodbye, in one short sentence.",
@@ -327,15 +328,22 @@ impl Call {
         }
     }
 
-    /// Nudged once, then given up.
+    pub(super) fn wish_last_minute(&mut self) {
+        let words = "Tell the caller in one short sentence that only one minute is left, and come to an end.";
+        let instructions = self.in_character(words);
+        self.responding.wish(Reason::LastMinute, Some(instructions));
+    }
+
+    /// Nudged once, then followed by another session, then given up.
     fn on_model_silent(&mut self) {
         if self.phase.is_leaving() {
             return self.goodbye_is_all_there();
         }
         self.failed_answers += 1;
         if self.failed_answers > 1 {
-            return self.end_or_doom(Ending::ModelLost);
+            return self.try_another_session();
         }
+        self.begin_late_outage();
         self.responding.on_silence();
         if self.responding.is_idle() {
             self.responding.wish(Reason::Nudge, None);

@@ -3,10 +3,9 @@
 use super::limits::{BUSY_PAUSE, MAX_FAILED_ANSWERS, MODEL_ANSWERS, REDIAL_PAUSES_MS};
 use super::listening::Heard;
 use super::machine::Call;
-use super::playout::{Played, Source};
+use super::playout::Source;
 use super::responding::Reason;
 use super::{Deadline, Effect, Note};
-use crate::audio::mulaw;
 use crate::call::effects::Purpose;
 use crate::domain::{Ending, Pii, Turn, Usage};
 use crate::wire::Text;
@@ -64,13 +63,17 @@ impl Call {
     pub(super) fn on_keys(&mut self, keys: &str) {
         self.still_there = 0;
         self.note(Note::Keys(Pii::new(keys.to_owned())));
-        self.say_or_keep(ToModel::Note(Pii::new(format!(
+        self.tell_model(ToModel::Note(Pii::new(format!(
             "The caller pressed these keys on the telephone: {keys}"
         ))));
         self.responding.wish(Reason::Keys, None);
     }
 
     pub(super) fn on_model(&mut self, words: FromModel) {
+        if self.link.is_down() {
+            // Of a session that was given up.
+            return;
+        }
         match words {
             FromModel::Audio { response, item, content_index, audio } => {
                 self.on_audio(&Source::Model { response, item, content_index }, &audio);
@@ -87,12 +90,16 @@ impl Call {
             FromModel::SpeechStarted => self.on_speech_started(),
             FromModel::SpeechStopped => {
                 self.caller_speaks = false;
+                self.listening.on_caller_stopped();
                 self.note(Note::CallerStops);
                 self.deadlines.set(Deadline::ModelAnswers, self.now + MODEL_ANSWERS);
             }
             FromModel::CallerSaid { text, transcribed_ms } => {
                 self.usage.add(&Usage { transcribed_ms, ..Usage::default() });
-                if let Some(turn) = self.words.caller_turn(&text, self.now) {
+                let turn = self.words.caller_turn(&text, self.now);
+                self.history.on_transcribed(turn.as_ref().map(|turn| &turn.text));
+                self.listening.on_transcribed();
+                if let Some(turn) = turn {
                     self.keep_turn(turn);
                 }
             }
@@ -115,16 +122,15 @@ impl Call {
             return;
         };
         if let Some(resampler) = &mut self.link.resampler {
-            let samples: Vec<i16> =
-                audio.as_chunks::<2>().0.iter().map(|sample| i16::from_le_bytes(*sample)).collect();
-            let mut slower = Vec::with_capacity(samples.len() / 3 + 1);
-            resampler.push(&samples, &mut slower);
-            audio = slower.into_iter().map(mulaw::encode).collect();
+            audio = resampler.mulaw_of(&audio);
         }
         self.failed_answers = 0;
         self.deadlines.clear(Deadline::ModelAnswers);
         self.responding.on_audible(response);
         self.take_greeting(item, &audio);
+        self.link.on_audible();
+        self.end_outage();
+        self.history.on_speaking(item);
         if !self.playout.push(source, &audio) {
             self.oddities.late_audio += 1;
         }
@@ -135,6 +141,9 @@ impl Call {
         let Some(done) = self.responding.on_done(response) else { return };
         self.playout.complete_all();
         self.deadlines.clear(Deadline::ModelAnswers);
+        if *outcome == ResponseOutcome::Completed && done.audible && !self.caller_speaks {
+            self.listening.on_answered();
+        }
         if done.reason == Some(Reason::Opening) {
             self.keep_greeting(*outcome == ResponseOutcome::Completed);
         }
@@ -153,8 +162,9 @@ impl Call {
         if hopeless {
             self.give_up(Ending::ModelRefused);
         } else if self.failed_answers > MAX_FAILED_ANSWERS {
-            self.give_up(Ending::ModelLost);
+            self.try_another_session();
         } else {
+            self.begin_outage();
             let pause = REDIAL_PAUSES_MS.get(self.failed_answers as usize - 1).copied().unwrap_or(1_000);
             self.responding.pause_until(self.now + std::time::Duration::from_millis(pause));
             // What was asked for in words is asked for again; else the model decides what it wanted to say.
@@ -162,7 +172,12 @@ impl Call {
                 Some(Reason::Opening) => self.wish_opening(),
                 Some(Reason::Farewell) => {}
                 Some(
-                    Reason::Tools | Reason::Keys | Reason::StillThere | Reason::LastMinute | Reason::Nudge,
+                    Reason::Tools
+                    | Reason::Keys
+                    | Reason::StillThere
+                    | Reason::LastMinute
+                    | Reason::Nudge
+                    | Reason::GoOn,
                 )
                 | None => self.responding.wish(Reason::Nudge, None),
             }
@@ -173,6 +188,8 @@ impl Call {
         self.caller_speaks = true;
         self.still_there = 0;
         self.words.on_caller_began(self.now);
+        self.history.on_listening();
+        self.listening.on_caller_began();
         self.note(Note::CallerSpeaks);
         self.responding.unwish(Reason::StillThere);
         self.responding.unwish(Reason::Nudge);
@@ -190,7 +207,12 @@ impl Call {
             RefusalClass::Benign => self.oddities.refusals += 1,
             RefusalClass::Configuration => {
                 self.oddities.refusals += 1;
-                self.note(Note::ModelRefused { code: refusal.code, fatal: false });
+                match self.responding.on_refused(refusal.answer) {
+                    Some(Reason::Farewell) => self.goodbye_is_all_there(),
+                    // An answer that will not come is one that failed: nobody need wait for it.
+                    Some(reason) => self.on_answer_failed(refusal.code, Some(reason)),
+                    None => self.note(Note::ModelRefused { code: refusal.code, fatal: false }),
+                }
             }
             RefusalClass::Fatal => {
                 self.note(Note::ModelRefused { code: refusal.code, fatal: true });
@@ -200,35 +222,6 @@ impl Call {
                 self.note(Note::ModelRefused { code: refusal.code, fatal: false });
                 self.on_model_lost();
             }
-        }
-    }
-
-    /// The session is gone. While the caller is still to come, or it was not ready, another is dialled; afterwards the
-    /// stream is closed, and whoever Twilio asks next goes on with a new one.
-    pub(super) fn on_model_lost(&mut self) {
-        if self.phase.is_closing() {
-            return;
-        }
-        if self.phase.is_leaving() {
-            self.goodbye_is_all_there();
-        } else if self.link.is_ready() && self.arrived_at.is_some() {
-            self.end(Ending::ModelLost);
-        } else {
-            self.forget_session();
-            self.redial_later();
-        }
-    }
-
-    /// An item was heard to its end.
-    pub(super) fn on_played(&mut self, played: Played) {
-        let Played { source, heard_ms, made_ms, began_at, .. } = played;
-        let began = began_at.unwrap_or(self.now);
-        let turn = match source {
-            Source::Model { item, .. } => self.words.model_turn(&item, heard_ms, made_ms, began),
-            Source::Greeting => self.greeting_turn(heard_ms, made_ms, began),
-        };
-        if let Some(turn) = turn {
-            self.keep_turn(turn);
         }
     }
 

@@ -21,6 +21,15 @@ pub(super) const MAX_WAITING_BYTES: usize = 5 * 60 * 8_000;
 /// without an answer has lost the thread anyway.
 pub(super) const MAX_EARLY: Duration = Duration::from_secs(3);
 
+/// How much of the caller's audio is kept from the moment the model was lost, with what was said before and neither
+/// transcribed nor answered: a redial takes ten seconds at most, and whoever spoke longer than ten before is best heard
+/// from there on. 1,000 frames, 250 KB, and 214 KB at once to the next session.
+pub(super) const MAX_HEARD_AGAIN: Duration = Duration::from_secs(20);
+
+/// How much of the caller's audio is kept all the time, in case the model is lost: a word is heard by us so long before
+/// the model says that it has begun. Its detection, its 300 ms of padding, and the network both ways.
+pub(super) const RECALL: Duration = Duration::from_secs(1);
+
 /// From how long without a frame the caller's audio is padded: what OpenAI's own transport waits.
 pub(super) const STALL_AFTER: Duration = Duration::from_millis(750);
 
@@ -46,6 +55,41 @@ pub(super) const MODEL_READY: Duration = Duration::from_secs(10);
 
 /// Pauses between dials of one session, in milliseconds; the last repeats.
 pub(super) const REDIAL_PAUSES_MS: [u64; 3] = [250, 500, 1_000];
+
+/// How often the model is dialled in one outage; with the pauses that is seven seconds of refusals at once. A session
+/// that broke before it was proven counts as one of them, so that one that always breaks is not dialled for ever.
+pub(super) const MAX_DIALS: usize = 8;
+
+/// A session that lasted so long is a good one: when it is lost, the next is dialled at once.
+pub(super) const SESSION_PROVEN: Duration = Duration::from_secs(10);
+
+/// The age from which a session is followed by another between turns: the service ends it at 60 minutes.
+pub(super) const SESSION_AGE: Duration = Duration::from_secs(55 * 60);
+
+/// So much older, it is followed by another even in the middle of a turn, with a minute to spare.
+pub(super) const SESSION_SLACK: Duration = Duration::from_secs(4 * 60);
+
+/// After so much silence the caller hears that we are still there: two seconds, less the way to the caller's ear.
+pub(super) const BRIDGE_AFTER: Duration = Duration::from_millis(1_800);
+
+/// After so much more, once again: said more often, it would be a machine's.
+pub(super) const BRIDGE_AGAIN_AFTER: Duration = Duration::from_secs(6);
+
+/// How often in one outage.
+pub(super) const MAX_PHRASES: u8 = 2;
+
+/// Turns and tool calls that another session could be told: twenty minutes of quick talk. A model makes little of more.
+pub(super) const MAX_HISTORY: usize = 400;
+
+/// And how long they may be together: with the caller's audio behind it, that is half of what a socket may hold.
+pub(super) const MAX_HISTORY_BYTES: usize = 64 * 1024;
+
+/// The longest arguments of a tool that are kept for another session.
+pub(super) const MAX_ARGUMENTS_BYTES: usize = 4 * 1024;
+
+/// Nobody speaks faster than a letter in so many milliseconds: of an answer that broke off, the words run ahead of the
+/// sound, and what cannot have been heard is not remembered.
+pub(super) const LETTER_MS: u64 = 50;
 
 /// How long the model may take to answer a caller, before it is nudged and again before it is given up: three times
 /// a slow answer.

@@ -1,16 +1,15 @@
 //! The caller's audio on its way to the model: kept while the model is not ready, padded where it is missing, and
 //! decoded beside the path to know how loud the caller is and when the caller stopped.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::kept::Kept;
 use super::limits::{
-    GAP_TOLERANCE_MS, KEYS_PAUSE, MAX_EARLY, MAX_GAP_MS, MAX_KEYS, STALL_AFTER, STALL_STEP, STREAM_SILENCE,
+    GAP_TOLERANCE_MS, KEYS_PAUSE, MAX_GAP_MS, MAX_KEYS, STALL_AFTER, STALL_STEP, STREAM_SILENCE,
 };
-use super::playout::play_time;
 use crate::audio::meter::{Edge, Meter, SpeechTimer};
 use crate::audio::mulaw::{self, BYTES_PER_MS, SILENCE};
 use crate::audio::resample::Up8kTo24k;
@@ -23,9 +22,7 @@ use crate::wire::model::AudioFormat;
 pub(super) struct Listening {
     /// What the model hears in; none while it is not ready.
     format: Option<AudioFormat>,
-    /// Kept for the model, in order, with its length in bytes of µ-law.
-    early: VecDeque<(Text, usize)>,
-    early_bytes: usize,
+    kept: Kept,
     gaps: Gaps,
     resampler: Option<Up8kTo24k>,
     meter: Meter,
@@ -76,16 +73,7 @@ impl Listening {
             Some(Edge::Ended(at_ms)) => self.stopped_at = Some(Moment::from_millis(at_ms)),
             None => {}
         }
-        let text = match self.format {
-            Some(AudioFormat::Pcm16At24k) => {
-                let frame = std::mem::take(&mut self.frame);
-                let text = self.transcode(&frame);
-                self.frame = frame;
-                text
-            }
-            Some(AudioFormat::Mulaw8k) | None => payload,
-        };
-        self.forward(text, bytes, &mut heard);
+        self.forward(payload, bytes, &mut heard);
         Ok(heard)
     }
 
@@ -97,15 +85,40 @@ impl Listening {
     /// The model is ready: what was kept goes first.
     pub(super) fn on_ready(&mut self, format: AudioFormat) -> Vec<Text> {
         self.format = Some(format);
-        self.early_bytes = 0;
-        let early = std::mem::take(&mut self.early);
-        early.into_iter().map(|(text, _)| self.in_format(text)).collect()
+        let kept = self.kept.hear_again();
+        kept.into_iter().map(|text| self.in_format(text)).collect()
     }
 
-    /// The model is gone: what comes is kept for the next.
+    /// The model is gone: what comes is kept for the next, behind what has to be heard again.
     pub(super) fn on_model_gone(&mut self) {
         self.format = None;
         self.resampler = None;
+        self.kept.on_model_gone();
+    }
+
+    /// The model hears the caller speak.
+    pub(super) fn on_caller_began(&mut self) {
+        self.kept.on_began();
+    }
+
+    /// The model hears that the caller stopped.
+    pub(super) fn on_caller_stopped(&mut self) {
+        self.kept.on_stopped();
+    }
+
+    /// The oldest of what the caller said is transcribed.
+    pub(super) fn on_transcribed(&mut self) {
+        self.kept.settle_first();
+    }
+
+    /// Whatever the caller said was answered.
+    pub(super) fn on_answered(&mut self) {
+        self.kept.settle_all();
+    }
+
+    /// Whether the caller has said something that only its audio tells.
+    pub(super) fn must_hear_again(&self) -> bool {
+        self.kept.is_open()
     }
 
     /// Pads a stall that has lasted to `now`.
@@ -156,34 +169,23 @@ impl Listening {
             return;
         }
         heard.padded_ms += ms;
-        let silence = vec![SILENCE; bytes];
-        let text = match self.format {
-            Some(AudioFormat::Pcm16At24k) => self.transcode(&silence),
-            Some(AudioFormat::Mulaw8k) | None => STANDARD.encode(&silence).into(),
-        };
-        self.forward(text, bytes, heard);
+        self.forward(STANDARD.encode(vec![SILENCE; bytes]).into(), bytes, heard);
     }
 
-    fn forward(&mut self, text: Text, bytes: usize, heard: &mut Heard) {
+    /// Sends on what the caller said, and keeps it for as long as another session may have to hear it.
+    fn forward(&mut self, mulaw: Text, bytes: usize, heard: &mut Heard) {
+        heard.dropped += self.kept.keep(&mulaw, bytes, self.format.is_some());
         if self.format.is_some() {
+            let text = self.in_format(mulaw);
             heard.to_model.push(text);
-            return;
-        }
-        self.early.push_back((text, bytes));
-        self.early_bytes += bytes;
-        while play_time(self.early_bytes) > MAX_EARLY {
-            let Some((_, oldest)) = self.early.pop_front() else { break };
-            self.early_bytes -= oldest;
-            heard.dropped += 1;
         }
     }
 
-    /// Early audio was kept as it came.
-    fn in_format(&mut self, text: Text) -> Text {
+    fn in_format(&mut self, mulaw: Text) -> Text {
         if self.format != Some(AudioFormat::Pcm16At24k) {
-            return text;
+            return mulaw;
         }
-        let frame = STANDARD.decode(text.as_bytes()).unwrap_or_default();
+        let frame = STANDARD.decode(mulaw.as_bytes()).unwrap_or_default();
         self.transcode(&frame)
     }
 

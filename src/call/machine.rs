@@ -2,18 +2,20 @@
 
 use std::collections::VecDeque;
 
+use super::bridging::Outage;
 use super::closing::Phase;
 use super::deadlines::Deadlines;
 use super::effects::Effects;
+use super::history::History;
 use super::limits::{CALLER_ARRIVAL, CALLER_SILENCE, LEVEL_EVERY, MAX_AHEAD, MODEL_ANSWERS};
 use super::listening::Listening;
-use super::opening::Link;
 use super::playout::{Playout, Source};
 use super::recording::Recording;
+use super::relinking::Link;
 use super::responding::{Reason, Responding};
 use super::tools::Tools;
 use super::words::Words;
-use super::{Brief, Command, Deadline, Input, Note, Oddities, Output, Side};
+use super::{Brief, Command, Deadline, Input, Note, Oddities, Opening, Output, Side};
 use crate::domain::{Ending, Moment, Usage};
 use crate::wire::model::ToModel;
 use crate::wire::twilio::media::ToTwilio;
@@ -31,6 +33,7 @@ pub struct Call {
     pub(super) playout: Playout,
     pub(super) responding: Responding,
     pub(super) words: Words,
+    pub(super) history: History,
     pub(super) tools: Tools,
     pub(super) effects: Effects,
     pub(super) deadlines: Deadlines,
@@ -41,6 +44,10 @@ pub struct Call {
     pub(super) arrived_at: Option<Moment>,
     /// The caller is speaking, as the model hears it.
     pub(super) caller_speaks: bool,
+    /// The caller waits for the model.
+    pub(super) outage: Option<Outage>,
+    /// How often the caller was asked for a moment.
+    pub(super) phrases_said: u32,
     /// How often a silent caller was asked in a row.
     pub(super) still_there: u32,
     /// How often in a row the model was nudged, or an answer of its failed.
@@ -63,6 +70,10 @@ impl Call {
             playout: Playout::new(brief.recorded),
             responding: Responding::default(),
             words: Words::new(brief.attempt),
+            history: match &brief.opening {
+                Opening::Resume { history, .. } => History::of(history),
+                Opening::Greet | Opening::GreetFrom(_) => History::default(),
+            },
             tools: Tools::default(),
             effects: Effects::default(),
             deadlines: Deadlines::default(),
@@ -71,6 +82,8 @@ impl Call {
             oddities: Oddities::default(),
             arrived_at: None,
             caller_speaks: false,
+            outage: None,
+            phrases_said: 0,
             still_there: 0,
             failed_answers: 0,
             hand_over: false,
@@ -119,6 +132,7 @@ impl Call {
             self.playout.wake_at(),
             self.listening.wake_at(),
             self.link.redial_at(),
+            self.bridge_at(),
             self.responding.wake_at(|reason| self.may_ask_for(reason)),
         ];
         alarms.into_iter().flatten().min()
@@ -165,9 +179,10 @@ impl Call {
             return;
         }
         while let Some(played) = self.playout.pop_finished() {
-            self.on_played(played);
+            self.keep_heard(&played);
         }
         self.play();
+        self.bridge_silence();
         self.record();
         self.wish_for_tools();
         self.ask_model();
@@ -176,10 +191,11 @@ impl Call {
         self.watch_silence();
         self.tell_levels();
         self.hand_over_when_quiet();
+        self.renew_session_when_quiet();
     }
 
     /// Sends what the caller should hear next.
-    fn play(&mut self) {
+    pub(super) fn play(&mut self) {
         while let Some(piece) = self.playout.next_piece(self.now) {
             if let Some((source, heard_at)) = piece.first_of {
                 self.on_first_sound(&source, heard_at);
@@ -236,6 +252,7 @@ impl Call {
         self.may_ask()
             && (reason == Reason::Farewell || !self.phase.is_leaving())
             && (bound_to_be_said || !self.caller_speaks)
+            && (reason != Reason::GoOn || !self.playout.outlives_session())
             && (reason != Reason::Tools || self.playout.ends_at(self.now).since(self.now) <= MAX_AHEAD)
     }
 

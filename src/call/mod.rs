@@ -12,18 +12,22 @@
 //! ```
 
 mod barge_in;
+mod bridging;
 mod brief;
 mod closing;
 mod conversing;
 mod deadlines;
 mod effects;
 pub mod event_log;
+mod history;
+mod kept;
 mod limits;
 mod listening;
 mod machine;
 mod opening;
 mod playout;
 mod recording;
+mod relinking;
 mod responding;
 mod tools;
 mod words;
@@ -35,6 +39,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::brief::{Brief, Greeting, Interruption, Opening};
 pub use self::machine::Call;
+pub use self::opening::spoken_alike;
 use crate::domain::{DestinationId, Ending, Intention, Message, Pii, Turn, Usage};
 use crate::wire::model::{FromModel, ToModel};
 use crate::wire::twilio::media::{FromTwilio, ToTwilio};
@@ -140,6 +145,15 @@ pub enum Note {
     CallerArrived,
     /// The model's session is set up.
     ModelReady,
+    /// The model's session is lost; another is dialled.
+    ModelAway,
+    /// The session is old: another follows it.
+    SessionRenewed,
+    /// The caller has heard nothing for too long while the model is away.
+    Bridged {
+        /// Whether something could be said: a phrase in the business's voice is kept.
+        phrase: bool,
+    },
     /// The first audio of an answer goes to the caller.
     FirstAudio {
         /// From the end of the caller's speech, as heard by us, in milliseconds, when this answers speech.
@@ -225,6 +239,10 @@ pub enum Deadline {
     FarewellPlayed,
     /// Twilio has not closed the stream after we hung up or transferred.
     StreamCloses,
+    /// The model's session is old enough to be followed by another, between turns.
+    SessionAges,
+    /// It is about to be ended by the service.
+    SessionEnds,
     /// One minute is left of what the plan allows.
     LastMinute,
     /// The call has lasted as long as the plan allows.
@@ -255,4 +273,6 @@ pub struct Oddities {
     pub padded_ms: u64,
     /// Benign refusals by the model.
     pub refusals: u32,
+    /// Sessions of the model's that were lost.
+    pub models_lost: u32,
 }

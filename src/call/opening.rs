@@ -2,117 +2,16 @@
 //! call, and whoever is there first waits for the other.
 
 use super::effects::Purpose;
-use super::limits::{LAST_MINUTE, MAX_GREETING_BYTES, MODEL_READY, REDIAL_PAUSES_MS, STREAM_SILENCE};
+use super::limits::{LAST_MINUTE, MAX_GREETING_BYTES, STREAM_SILENCE};
 use super::machine::Call;
 use super::playout::Source;
-use super::responding::{Reason, Responding};
-use super::{Deadline, Effect, Greeting, Interruption, Note, Opening, Outcome};
-use crate::audio::resample::Down24kTo8k;
-use crate::domain::{Ending, Moment, Speaker};
-use crate::wire::model::{AudioFormat, ItemId, ToModel};
+use super::responding::Reason;
+use super::{Deadline, Effect, Greeting, Interruption, Note, Opening};
+use crate::domain::Ending;
+use crate::wire::model::ItemId;
 use crate::wire::twilio::media::Start;
 
-/// The line to the model.
-#[derive(Debug, Default)]
-pub(super) struct Link {
-    format: Option<AudioFormat>,
-    failed_dials: usize,
-    redial_at: Option<Moment>,
-    /// Turns PCM into what the caller's line carries.
-    pub(super) resampler: Option<Down24kTo8k>,
-    /// To be said as soon as there is somebody to say it to.
-    unsaid: Vec<ToModel>,
-    /// The greeting, as the model says it for the first time.
-    greeting: Vec<u8>,
-    greeting_item: Option<ItemId>,
-}
-
-impl Link {
-    pub(super) fn is_ready(&self) -> bool {
-        self.format.is_some()
-    }
-
-    pub(super) fn redial_at(&self) -> Option<Moment> {
-        self.redial_at
-    }
-}
-
 impl Call {
-    /// Opens a session with the model.
-    pub(super) fn dial(&mut self) {
-        self.deadlines.set_once(Deadline::ModelReady, self.now + MODEL_READY);
-        self.ask_for(Effect::DialModel, Purpose::Dial);
-    }
-
-    /// What became of a dial. Success is only told by a session that is ready.
-    pub(super) fn on_dialled(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Done => {}
-            Outcome::Failed => self.redial_later(),
-            Outcome::Refused => self.give_up(Ending::ModelRefused),
-        }
-    }
-
-    pub(super) fn redial_later(&mut self) {
-        let pauses = &REDIAL_PAUSES_MS;
-        let pause_ms = pauses.get(self.link.failed_dials).or(pauses.last()).copied().unwrap_or_default();
-        self.link.failed_dials += 1;
-        self.link.redial_at = Some(self.now + std::time::Duration::from_millis(pause_ms));
-    }
-
-    pub(super) fn redial_if_due(&mut self) {
-        let wanted = self.phase.doom().is_none() && !self.phase.is_closing();
-        if self.link.redial_at.take_if(|at| *at <= self.now).is_some() && wanted {
-            self.dial();
-        }
-    }
-
-    /// Nothing that a lost session said was heard by anybody: the next one begins anew.
-    pub(super) fn forget_session(&mut self) {
-        if !self.link.is_ready() {
-            return;
-        }
-        self.link.format = None;
-        self.link.resampler = None;
-        self.link.greeting.clear();
-        self.link.greeting_item = None;
-        self.listening.on_model_gone();
-        self.playout.clear(self.now);
-        self.responding = Responding::default();
-        self.deadlines.clear(Deadline::ModelAnswers);
-    }
-
-    /// The session is set up: the model learns what was said, hears what the caller has said, and is asked to open.
-    pub(super) fn on_ready(&mut self, format: AudioFormat) {
-        self.link.format = Some(format);
-        self.link.resampler = (format == AudioFormat::Pcm16At24k).then(Down24kTo8k::default);
-        self.deadlines.clear(Deadline::ModelReady);
-        self.note(Note::ModelReady);
-        self.tell_history();
-        self.wish_opening();
-        for words in std::mem::take(&mut self.link.unsaid) {
-            self.say_to_model(words);
-        }
-        for audio in self.listening.on_ready(format) {
-            self.say_to_model(ToModel::Audio(audio));
-        }
-    }
-
-    /// Says something to the model now, or as soon as it is there.
-    pub(super) fn say_or_keep(&mut self, words: ToModel) {
-        if self.link.is_ready() { self.say_to_model(words) } else { self.link.unsaid.push(words) }
-    }
-
-    fn tell_history(&mut self) {
-        let Opening::Resume { history, .. } = &self.brief.opening else { return };
-        let said: Vec<ToModel> = history
-            .iter()
-            .filter(|turn| !turn.text.reveal().is_empty())
-            .map(|turn| ToModel::Said { by_model: turn.speaker == Speaker::Model, text: turn.text.clone() })
-            .collect();
-        said.into_iter().for_each(|words| self.say_to_model(words));
-    }
-
     /// Asks the model for the first words of the call, unless they are there already.
     pub(super) fn wish_opening(&mut self) {
         let what = match &self.brief.opening {
@@ -179,6 +78,9 @@ impl Call {
             self.playout.push(&Source::Greeting, &greeting.audio);
             self.playout.complete_all();
         }
+        if !self.link.is_ready() || self.playout.is_silent() {
+            self.begin_outage();
+        }
     }
 
     /// Keeps the greeting as the model says it.
@@ -205,7 +107,7 @@ impl Call {
 }
 
 /// Whether two sentences sound the same: letters and digits alone decide.
-fn spoken_alike(one: &str, other: &str) -> bool {
+pub fn spoken_alike(one: &str, other: &str) -> bool {
     let letters = |text: &str| -> String {
         text.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
     };

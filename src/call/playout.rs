@@ -31,8 +31,23 @@ pub(super) enum Source {
         /// The part of the item.
         content_index: u32,
     },
+    /// A session of the model's that is gone.
+    Past {
+        /// The item.
+        item: ItemId,
+        /// Whether there would have been more of it.
+        broke_off: bool,
+    },
     /// The greeting, from a former call.
     Greeting,
+    /// What is said while the model is away; the number tells one time from the next.
+    Phrase(u32),
+}
+
+impl Source {
+    fn broke_off(&self) -> bool {
+        matches!(self, Self::Past { broke_off: true, .. })
+    }
 }
 
 /// One item's speech on its way to the caller.
@@ -181,6 +196,28 @@ impl Playout {
         self.collect_finished();
     }
 
+    /// The model's session is gone. What it made is played to its end, and is no session's any more.
+    pub(super) fn outlive_session(&mut self) {
+        for item in &mut self.items {
+            if let Source::Model { item: id, .. } = &item.source {
+                item.source = Source::Past { item: id.clone(), broke_off: !item.complete };
+            }
+        }
+        self.complete_all();
+    }
+
+    /// Whether speech of a session that is gone is still to be heard.
+    pub(super) fn outlives_session(&self) -> bool {
+        self.items.iter().any(|item| matches!(item.source, Source::Past { .. }))
+    }
+
+    /// From when on the caller hears nothing, if nothing more comes; none while something waits to be sent.
+    pub(super) fn quiet_from(&self) -> Option<Moment> {
+        let whole =
+            |item: &Item| item.waiting.len() >= FRAME_BYTES || item.complete && !item.waiting.is_empty();
+        (!self.items.iter().any(whole)).then_some(self.ends_at)
+    }
+
     /// The next piece to send, until none.
     pub(super) fn next_piece(&mut self, now: Moment) -> Option<Piece> {
         if !self.open {
@@ -278,10 +315,10 @@ impl Playout {
                 playing.map_or(0, |(serial, heard)| if serial == item.serial { heard } else { 0 });
             let heard = (item.sent - item.flying + of_playing).min(item.received);
             Played {
+                whole: item.complete && heard == item.received && !item.source.broke_off(),
                 source: item.source,
                 heard_ms: millis(heard),
                 made_ms: millis(item.received),
-                whole: item.complete && heard == item.received,
                 began_at: item.began_at.filter(|_| heard > 0),
             }
         };
@@ -340,10 +377,10 @@ impl Playout {
             let Some(item) = self.items.pop_front() else { break };
             let ms = millis(item.received);
             self.finished.push_back(Played {
+                whole: !item.source.broke_off(),
                 source: item.source,
                 heard_ms: ms,
                 made_ms: ms,
-                whole: true,
                 began_at: item.began_at,
             });
         }

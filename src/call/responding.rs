@@ -24,6 +24,8 @@ pub(super) enum Reason {
     LastMinute,
     /// The model did not answer.
     Nudge,
+    /// Another session goes on where the last one was lost.
+    GoOn,
     /// The call is about to end.
     Farewell,
 }
@@ -130,6 +132,19 @@ impl Responding {
         {
             self.wishes.push_back(wish);
         }
+    }
+
+    /// What was asked for in that question is refused; returns why it was asked for.
+    pub(super) fn on_refused(&mut self, tag: Option<u32>) -> Option<Reason> {
+        self.asked.take_if(|(asked, _)| Some(*asked) == tag).map(|(_, wish)| wish.reason)
+    }
+
+    /// Nothing more comes of any answer: what was not begun is asked for again, and first. Returns the one under way.
+    pub(super) fn on_session_lost(&mut self) -> Option<Active> {
+        self.on_busy();
+        self.cut.clear();
+        self.not_before = Moment::START;
+        self.active.take()
     }
 
     /// Whether something is asked for and has not begun.

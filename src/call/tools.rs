@@ -67,6 +67,7 @@ impl Call {
             return;
         }
         self.deadlines.clear(Deadline::ModelAnswers);
+        self.history.on_tool_called(&call, name, arguments);
         let tool = match name {
             "end_call" => Some(Tool::EndCall),
             "transfer_call" => Some(Tool::TransferCall),
@@ -87,9 +88,8 @@ impl Call {
         match tool {
             // The caller has spoken since: it was decided without knowing what they say.
             Tool::EndCall if self.responding.is_cut(&response) => {
-                let output =
-                    json!({"error": "the caller has interrupted you; answer them first"}).to_string();
-                self.say_to_model(ToModel::ToolResult { call, output });
+                let output = json!({"error": "the caller has interrupted you; answer them first"});
+                self.tell_result(call, &output);
             }
             Tool::EndCall => self.leave_on_request(Intention::HangUp, response, call),
             Tool::TransferCall => self.transfer_call(&arguments, response, call),
@@ -179,12 +179,12 @@ impl Call {
 
     /// Tells the model the result of a tool that needs no answer of its: the goodbye is one.
     pub(super) fn acknowledge_tool(&mut self, call: ToolCallId) {
-        self.say_to_model(ToModel::ToolResult { call, output: json!({"ok": true}).to_string() });
+        self.tell_result(call, &json!({"ok": true}));
     }
 
     fn refuse_tool(&mut self, call: ToolCallId, name: &str, why: &str) {
         self.note(Note::ToolDone { name: name.to_owned(), done: false, took_ms: 0 });
-        self.say_to_model(ToModel::ToolResult { call, output: json!({"error": why}).to_string() });
+        self.tell_result(call, &json!({"error": why}));
         self.tools.unanswered = true;
     }
 
@@ -192,10 +192,19 @@ impl Call {
         let Some(running) = self.tools.under_way.remove(call) else { return };
         let took_ms = millis(self.now, running.since);
         self.note(Note::ToolDone { name: running.name.to_owned(), done, took_ms });
-        self.say_to_model(ToModel::ToolResult { call: call.clone(), output: result.to_string() });
+        self.tell_result(call.clone(), result);
         self.tools.unanswered = true;
         if self.tools.under_way.is_empty() {
             self.deadlines.clear(Deadline::ToolAnswers);
+        }
+    }
+
+    /// Tells the model what a tool gave, now, or with all that was said when there is a model again.
+    fn tell_result(&mut self, call: ToolCallId, result: &Value) {
+        let output = result.to_string();
+        self.history.on_tool_result(&call, &output);
+        if self.link.is_ready() {
+            self.say_to_model(ToModel::ToolResult { call, output });
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::limits::MAX_TEXTS;
+use super::limits::{LETTER_MS, MAX_TEXTS};
 use crate::domain::{Moment, Pii, Speaker, Turn};
 use crate::wire::model::ItemId;
 
@@ -39,6 +39,11 @@ impl Words {
         self.texts.iter().find(|(id, _)| id == item).map_or("", |(_, text)| text)
     }
 
+    /// How long an item would be at least, in milliseconds, if it had been said to the end of the words that are known.
+    pub(super) fn least_ms(&self, item: &ItemId) -> u64 {
+        self.of(item).chars().count() as u64 * LETTER_MS
+    }
+
     /// How long the caller waited for this item.
     pub(super) fn answered_after(&mut self, item: &ItemId, ms: u64) {
         bounded_push(&mut self.delays, (item.clone(), ms));
@@ -55,6 +60,11 @@ impl Words {
         let began = self.caller_began.pop_front().unwrap_or(now);
         let text = text.reveal().trim();
         (!text.is_empty()).then(|| self.turn(Speaker::Caller, text.to_owned(), began))
+    }
+
+    /// What the caller said and is not transcribed will never be.
+    pub(super) fn forget_caller(&mut self) {
+        self.caller_began.clear();
     }
 
     /// What was heard of an item, as a turn; nothing when nothing was. Takes the item's words.

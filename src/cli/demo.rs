@@ -151,6 +151,7 @@ impl Stage {
                 "TWILIO_ACCOUNT_SID" => account.to_string(),
                 "TWILIO_AUTH_TOKEN" => token.clone(),
                 "TWILIO_API_URL" => rest.url(),
+                "PHRASES_AT_ONCE" => "0".to_owned(),
                 "DATABASE_URL" => database.clone(),
                 "DATA_DIR" => folder.display().to_string(),
                 _ => return None,

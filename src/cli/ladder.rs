@@ -223,10 +223,15 @@ impl Ladder {
             Note::ModelRefused { code, .. } => {
                 self.rung(at, "frontdesk", "◀──", "model", format!("refuses: {code}"), String::new());
             }
+            Note::ModelAway => {
+                self.rung(at, "frontdesk", "✗", "model", "the session is lost".to_owned(), String::new());
+            }
             Note::TooLate(deadline) => {
                 self.rung(at, "frontdesk", "!", "", format!("deadline passed: {deadline:?}"), String::new());
             }
             Note::CallerArrived
+            | Note::SessionRenewed
+            | Note::Bridged { .. }
             | Note::CallerSpeaks
             | Note::CallerStops
             | Note::ToolDone { .. }

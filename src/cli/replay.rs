@@ -177,6 +177,7 @@ fn describe_to_model(words: &ToModel) -> String {
             format!("of {} the caller heard {heard_ms} ms", item.as_str())
         }
         ToModel::Forget(item) => format!("of {} the caller heard nothing", item.as_str()),
+        ToModel::ToolCall { name, .. } => format!("you called {name}"),
         ToModel::ToolResult { output, .. } => format!("tool result {output}"),
         ToModel::Said { by_model: true, text } => format!("you said {:?}", text.reveal()),
         ToModel::Said { by_model: false, text } => format!("the caller said {:?}", text.reveal()),
@@ -210,6 +211,12 @@ pub(super) fn describe_note(note: &Note) -> String {
     match note {
         Note::CallerArrived => "the caller is there".to_owned(),
         Note::ModelReady => "the model is ready".to_owned(),
+        Note::ModelAway => "the model is lost; another session is dialled".to_owned(),
+        Note::SessionRenewed => "the session is old; another follows it".to_owned(),
+        Note::Bridged { phrase: true } => "the model is away: a kept phrase is said".to_owned(),
+        Note::Bridged { phrase: false } => {
+            "the model is away, and no phrase is kept that could be said".to_owned()
+        }
         Note::FirstAudio { after_caller_ms: Some(ms), .. } => {
             format!("answers {ms} ms after the caller stopped")
         }

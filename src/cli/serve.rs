@@ -53,6 +53,8 @@ async fn start_test_voice(config: &mut Config) -> anyhow::Result<ModelServer> {
     };
     let voice = ModelServer::start(plan).await?;
     let url = voice.url().parse().context("the test voice has no URL")?;
+    // The test voice says only its own words.
+    config.storage.phrases_at_once = 0;
     config.model =
         ModelChoice::Realtime(Realtime { url, model: "test-voice".to_owned(), auth: RealtimeAuth::None });
     Ok(voice)

@@ -62,6 +62,11 @@ pub const SETTINGS: &[Setting] = &[
     open("FIRESTORE_EMULATOR_HOST", "", "host and port of Google's emulator, in place of Firestore"),
     open("EVENT_LOG_DAYS", "7", "days the event log of a call is kept; 0 keeps none"),
     open(
+        "PHRASES_AT_ONCE",
+        "4",
+        "how many greetings and bridging phrases the model says ahead at once; 0 makes none",
+    ),
+    open(
         "DRAIN_SECONDS",
         "",
         "seconds from the platform's signal until it kills us: what calls have to end at a deploy",

@@ -17,10 +17,15 @@ pub struct Storage {
     pub dir: PathBuf,
     /// How many days the event log of a call is kept; 0 writes none.
     pub event_log_days: u32,
+    /// How many greetings and phrases are made ahead at once; 0 makes none.
+    pub phrases_at_once: u32,
 }
 
 /// A year: what a call said is personal, and nobody debugs an older one.
 const MOST_EVENT_LOG_DAYS: u32 = 365;
+
+/// Each is a session with the model that is no call's, and is over in seconds.
+const MOST_PHRASES_AT_ONCE: u32 = 32;
 
 /// The database's name in the data folder.
 const DATABASE_FILE: &str = "frontdesk.db";
@@ -31,6 +36,7 @@ impl Storage {
         let dir = reader.text("DATA_DIR").unwrap_or_else(|| default_of("DATA_DIR").to_owned());
         let place = place(reader, platform, &dir);
         let event_log_days = reader.number("EVENT_LOG_DAYS", 0..=MOST_EVENT_LOG_DAYS);
+        let phrases_at_once = reader.number("PHRASES_AT_ONCE", 0..=MOST_PHRASES_AT_ONCE);
         let volume = reader.beside("RAILWAY_VOLUME_MOUNT_PATH");
         if let Some(Place::Sqlite(url)) = &place {
             let file = url.trim_start_matches("sqlite:").trim_start_matches("//");
@@ -45,7 +51,7 @@ impl Storage {
                 );
             }
         }
-        Some(Self { place: place?, dir: dir.into(), event_log_days })
+        Some(Self { place: place?, dir: dir.into(), event_log_days, phrases_at_once })
     }
 }
 

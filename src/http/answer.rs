@@ -144,6 +144,7 @@ impl App {
             longest: allowed.saturating_sub(spent).max(LEAST_LEFT.min(allowed)),
             began_ms: (self.clock)(),
             opening,
+            bridging: None,
         }
     }
 

@@ -174,6 +174,7 @@ impl House {
                 instance: instance.clone(),
                 most_calls,
                 transfer_twiml: Box::new(|_, _| String::new()),
+                phrases_at_once: 0,
                 caller_hash_key: None,
                 clock: || NOW_MS,
             }),

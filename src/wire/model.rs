@@ -107,6 +107,15 @@ pub enum ToModel {
     },
     /// The caller heard nothing of this item.
     Forget(ItemId),
+    /// A call of a tool that an earlier session made.
+    ToolCall {
+        /// Which.
+        call: ToolCallId,
+        /// The tool.
+        name: String,
+        /// The arguments as they came: JSON, perhaps empty, perhaps broken.
+        arguments: Pii<String>,
+    },
     /// What a tool gave.
     ToolResult {
         /// Which call of it.
@@ -247,4 +256,6 @@ pub struct Refusal {
     pub code: String,
     /// Its sentence, which may quote what we sent.
     pub message: Pii<String>,
+    /// The tag of the [`ToModel::Respond`] that it refuses, if it refuses one.
+    pub answer: Option<u32>,
 }

@@ -133,6 +133,8 @@ impl House {
                 "STREAM_TOKEN_SECRET" => Some(SECRET.to_owned()),
                 "TWILIO_AUTH_TOKEN" => Some(AUTH_TOKEN.to_owned()),
                 "TWILIO_ACCOUNT_SID" => with_rest.then(|| ACCOUNT.to_owned()),
+                // Sessions that are no call's would be found among those of the calls.
+                "PHRASES_AT_ONCE" => Some("0".to_owned()),
                 "TWILIO_API_URL" => Some(rest.url()),
                 _ => None,
             }

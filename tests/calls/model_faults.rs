@@ -7,8 +7,8 @@ use frontdesk::sim::model::{ModelFault, Reply, Script};
 use frontdesk::sim::socket::PhoneEvent;
 use frontdesk::sim::{Act, Step, When, tone};
 
-use crate::house::{FRONT_OFFICE, House};
-use crate::scenes::{answers, asked, asks, goodbye, heard_of, kinds, plain, script, speech};
+use crate::house::{FRONT_OFFICE, House, Plans};
+use crate::scenes::{answers, asked, asks, goodbye, hangs_up, heard_of, kinds, plain, script, speech};
 
 async fn a_refusal_rings_the_fallback(name: &'static str, fault: ModelFault) {
     let script = Script { faults: vec![fault], ..plain() };
@@ -46,7 +46,9 @@ async fn a_key_that_the_model_refuses_rings_the_fallback() {
 async fn a_model_that_is_lost_in_mid_call_is_followed_by_another_that_knows_what_was_said() {
     let mut lost = plain();
     lost.transcripts = vec!["Are you open?".to_owned()];
-    lost.faults = vec![ModelFault::Reset { after_ms: 1_900 }];
+    // After the greeting's 300 ms and half of the answer, which the transcript of the question precedes.
+    lost.faults = vec![ModelFault::BreakOff { after_ms: 500 }];
+    lost.pace.first_audio = Duration::from_millis(80);
     let mut second = script(vec![goodbye()]);
     second.greeting = Reply::speech(speech(6, 300), "Where were we?");
     // So long that the caller takes what comes then for another utterance.
@@ -59,20 +61,46 @@ async fn a_model_that_is_lost_in_mid_call_is_followed_by_another_that_knows_what
     assert_eq!(report.problems(), Vec::<String>::new());
     house.model_refused_nothing();
 
-    assert_eq!(report.streams.len(), 2);
-    assert_eq!(asked(&report), ["twilio-voice", "twilio-next"]);
-    assert!(answers(&report)[1].1.contains("/twilio-next?attempt=2"));
+    assert_eq!(report.streams.len(), 1, "the caller keeps their stream");
+    assert_eq!(asked(&report), ["twilio-voice"]);
     assert_eq!(heard_of(&report, &speech(9, 400)), 3_200, "the call goes on to its goodbye");
     let told = house.said_to_model(1, "conversation.item.create");
-    let told: Vec<&str> =
-        told.iter().filter_map(|event| event["item"]["content"][0]["text"].as_str()).collect();
-    assert_eq!(told, ["Thanks for calling Luna Dental. How can I help?", "Are you open?", "Yes, we are."]);
-    let opening = &house.said_to_model(1, "response.create")[0]["response"]["instructions"];
-    assert!(opening.as_str().unwrap().contains("Do not greet again"), "{opening}");
+    let of = |role: &str| -> Vec<&str> {
+        let items = told.iter().filter(|event| event["item"]["role"] == role);
+        items.filter_map(|event| event["item"]["content"][0]["text"].as_str()).collect()
+    };
+    assert_eq!(of("user"), ["Are you open?"]);
+    let by_model = of("assistant");
+    assert_eq!(by_model[0], "Thanks for calling Luna Dental. How can I help?");
+    assert!(by_model.len() == 2 && "Yes, we are.".starts_with(by_model[1]), "{by_model:?}");
+    assert!(of("system")[0].contains("do not greet again"));
+    let ask = &house.said_to_model(1, "response.create")[0]["response"]["instructions"];
+    assert!(ask.as_str().unwrap().contains("Go on where the conversation stopped"), "{ask}");
     let record = house.record(&report.call).await;
-    assert_eq!((record.attempts, record.ending), (2, Some(Ending::HungUp)));
+    assert_eq!((record.attempts, record.ending), (1, Some(Ending::HungUp)));
     house.replay(&report.call, 1);
-    house.replay(&report.call, 2);
+}
+
+#[tokio::test]
+async fn what_is_said_while_nobody_answers_is_made_ahead_and_said_in_the_next_call() {
+    // Whoever is asked for whatever says this: of what is made ahead only the phrase is kept, and not the greeting.
+    let says = Reply::speech(speech(7, 200), "One moment, please.");
+    let mut plans = Plans::new("phrases", vec![Script { greeting: says, ..plain() }]);
+    plans.settings.push(("PHRASES_AT_ONCE", "2".to_owned()));
+    let house = House::build(plans).await;
+    house.call(vec![hangs_up()]).await;
+    house.until_quiet().await;
+    let made = house.model.until(|all| all.len() == 3 && all.iter().all(|connection| connection.over)).await;
+    assert!(made.iter().all(|connection| connection.refusals.is_empty()));
+    let second = house.call(vec![hangs_up()]).await;
+    house.until_quiet().await;
+    let log = std::fs::read_to_string(house.file(&format!("calls/{}-1.jsonl", second.call))).unwrap();
+    assert!(frontdesk::call::event_log::brief(&log).unwrap().bridging.is_some());
+    assert_eq!(
+        house.model.connections().len(),
+        4,
+        "what was made, and what could not be, is not tried again"
+    );
 }
 
 #[tokio::test]

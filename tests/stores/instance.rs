@@ -83,6 +83,7 @@ impl Instance {
             keep_event_logs: false,
             instance: instance.clone(),
             most_calls: MOST_CALLS,
+            phrases_at_once: 0,
             transfer_twiml: Box::new(|_, _| String::new()),
             caller_hash_key: None,
             clock: wall_clock,

@@ -15,6 +15,7 @@ use super::super::effects::Prices;
 use super::super::files::FilePlan;
 use super::super::greetings::{GreetingKey, Greetings};
 use super::super::leg::caller_socket_config;
+use super::super::phrases::Phrases;
 use super::super::scribe::Subject;
 use super::super::testing::{Mood, TestLedger, brief, call_sid, paused_clock, record};
 use super::super::{BridgeParts, scribe};
@@ -128,6 +129,7 @@ fn parts(tasks: Tasks) -> BridgeParts {
         twilio: None,
         tasks,
         greetings: Greetings::new(None),
+        phrases: Phrases::new(0),
         transfer_twiml: Box::new(|_, _| String::new()),
         caller_hash_key: None,
         prices: Prices::new(PriceTable::default()),

@@ -3,12 +3,14 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test picks what it looks for")]
 
+mod bridging;
 mod endings;
 mod listening;
 mod log;
 mod opening;
 mod playout;
 mod recorded_call;
+mod relinking;
 mod tools;
 
 use std::collections::VecDeque;
@@ -47,6 +49,7 @@ pub(super) fn brief() -> Brief {
         recorded: false,
         began_ms: 1_700_000_000_000,
         opening: Opening::Greet,
+        bridging: None,
     }
 }
 
@@ -321,5 +324,5 @@ pub(super) fn business_1() -> BusinessId {
 }
 
 pub(super) fn refused(class: RefusalClass, code: &str) -> FromModel {
-    FromModel::Refused(Refusal { class, code: code.to_owned(), message: String::new().into() })
+    FromModel::Refused(Refusal { class, code: code.to_owned(), message: String::new().into(), answer: None })
 }

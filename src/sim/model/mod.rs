@@ -75,6 +75,10 @@ pub struct ModelService {
     busy_until: Moment,
     outbox: VecDeque<Frame>,
     over: bool,
+    /// Nothing more is said, whatever happens.
+    silent: bool,
+    /// How much was said in all, in bytes of µ-law.
+    said_bytes: usize,
     counter: u64,
     heard: Vec<ClientEvent>,
     keeps_events: bool,
@@ -90,6 +94,7 @@ enum Later {
     CancelAnswer { response: String },
     Expire,
     Reset,
+    FallSilent,
 }
 
 impl ModelService {
@@ -119,6 +124,8 @@ impl ModelService {
             busy_until: began,
             outbox: VecDeque::new(),
             over: false,
+            silent: false,
+            said_bytes: 0,
             counter: 0,
             heard: Vec::new(),
             keeps_events: true,
@@ -172,6 +179,9 @@ impl ModelService {
 
     /// The next frame for the client, until none.
     pub fn next_frame(&mut self) -> Option<Frame> {
+        if self.silent {
+            self.outbox.clear();
+        }
         self.outbox.pop_front()
     }
 
@@ -242,10 +252,8 @@ impl ModelService {
                 self.say("error", json!({"error": {"type": "invalid_request_error", "code": "session_expired", "message": message, "param": null, "event_id": null}}));
                 self.close(1001, "");
             }
-            Later::Reset => {
-                self.outbox.push_back(Frame::Reset);
-                self.over = true;
-            }
+            Later::Reset => self.reset(),
+            Later::FallSilent => self.silent = true,
         }
     }
 
@@ -311,6 +319,11 @@ impl ModelService {
         self.say("error", json!({"error": error}));
         let event = event.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
         self.refusals.push(ServiceRefusal { at, event, complaint });
+    }
+
+    fn reset(&mut self) {
+        self.outbox.push_back(Frame::Reset);
+        self.over = true;
     }
 
     fn close(&mut self, code: u16, reason: &str) {

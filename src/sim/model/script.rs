@@ -93,6 +93,16 @@ pub enum ModelFault {
         /// After so many milliseconds.
         after_ms: u64,
     },
+    /// The connection breaks in the middle of a word: after so much audio in all.
+    BreakOff {
+        /// After so many milliseconds of what the model says.
+        after_ms: u64,
+    },
+    /// The connection stays, and nothing more comes.
+    FallSilent {
+        /// After so many milliseconds.
+        after_ms: u64,
+    },
     /// `session.update` is never answered.
     NoSetup,
     /// No answer ever begins.

@@ -50,7 +50,11 @@ impl ModelService {
                 ModelFault::Reset { after_ms } => {
                     self.put_off(self.began + Duration::from_millis(after_ms), Later::Reset);
                 }
+                ModelFault::FallSilent { after_ms } => {
+                    self.put_off(self.began + Duration::from_millis(after_ms), Later::FallSilent);
+                }
                 ModelFault::RefuseHandshake(_)
+                | ModelFault::BreakOff { .. }
                 | ModelFault::NoSetup
                 | ModelFault::NoAnswer
                 | ModelFault::Stuck

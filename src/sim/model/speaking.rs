@@ -258,6 +258,7 @@ impl ModelService {
         let Some(speaking) = &running.speaking else { return };
         let Some(item) = self.conversation.iter_mut().rfind(|item| item.id == speaking.id) else { return };
         let Kind::Speech { audio, sent, .. } = &mut item.kind else { return };
+        let spoken = range.len();
         *sent = range.end;
         running.output_tokens.1 = (range.end / BYTES_PER_MS / 50) as u64;
         let piece = match &speaking.pcm {
@@ -279,6 +280,11 @@ impl ModelService {
         STANDARD.encode_string(piece, &mut text);
         text.push_str("\"}");
         self.outbox.push_back(Frame::Text(text.into()));
+        self.said_bytes += spoken;
+        let breaks = |fault: &ModelFault| matches!(fault, ModelFault::BreakOff { after_ms } if self.said_bytes as u64 >= after_ms * BYTES_PER_MS as u64);
+        if self.script.faults.iter().any(breaks) {
+            self.reset();
+        }
     }
 
     fn say_words(&mut self, text: &str) {

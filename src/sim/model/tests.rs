@@ -360,6 +360,11 @@ fn faults_are_carried_out() {
             .contains(&(900, Frame::Close { code: 1_001, reason: String::new() }))
     );
     assert!(with(ModelFault::Reset { after_ms: 900 }).told.contains(&(900, Frame::Reset)));
+    let broken = with(ModelFault::BreakOff { after_ms: 400 });
+    assert_eq!(broken.told.last().unwrap().1, Frame::Reset);
+    assert!(broken.all("response.done").is_empty() && !broken.all("response.output_audio.delta").is_empty());
+    let silent = with(ModelFault::FallSilent { after_ms: 20 });
+    assert!(silent.all("response.output_audio.delta").is_empty() && !silent.service.is_over());
     assert!(with(ModelFault::NoSetup).all("session.updated").is_empty());
     assert!(with(ModelFault::NoAnswer).all("response.created").is_empty());
     let stuck = with(ModelFault::Stuck);

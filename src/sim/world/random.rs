@@ -12,7 +12,7 @@ use crate::audio::mulaw::{FRAME_BYTES, SILENCE};
 use crate::call::event_log::{self, Verdict};
 use crate::call::{Brief, Greeting, Interruption, Note, Opening};
 use crate::domain::{Ending, Intention, Pii, Speaker, Turn};
-use crate::sim::model::{Kind, Reply, ReplyItem, Script};
+use crate::sim::model::{Item, Kind, Reply, ReplyItem, Script};
 use crate::sim::{Act, LineFault, Step, When, tone};
 
 /// How many worlds are tried each time: a few seconds of them. Raised to 20,000 it takes a minute and a half, and finds
@@ -47,13 +47,19 @@ impl Maker {
         let opening = self.opening();
         let longest = self.ms(5_000, 45_000);
         let recorded = self.dice.happens(20);
-        let brief = Brief { longest, recorded, opening, ..brief() };
+        let words = "One moment, please.".to_owned();
+        let phrase = self.dice.happens(70).then(|| Greeting { words, audio: self.noise(600, 1_200) });
+        let brief = Brief { longest, recorded, opening, bridging: phrase, ..brief() };
         let caller = (0..self.dice.within(0..=6)).map(|_| self.step()).collect();
         let first = self.script();
         let mut plan = Plan::new(brief, first, caller).unwrap();
-        for _ in 0..self.dice.within(0..=3) {
-            let script = self.script();
-            plan.scripts.push(script);
+        if self.dice.happens(40) {
+            self.lose_the_model(&mut plan.scripts);
+        } else {
+            for _ in 0..self.dice.within(0..=3) {
+                let script = self.script();
+                plan.scripts.push(script);
+            }
         }
         plan.stream_after = match self.dice.within(0..=19) {
             0 => None,
@@ -79,6 +85,30 @@ impl Maker {
         plan.seed = seed;
         plan.limit = Moment::from_millis(LIMIT_MS);
         plan
+    }
+
+    /// A session that is well and then lost, some that cannot be had, slow ones, and one that is well.
+    fn lose_the_model(&mut self, scripts: &mut Vec<Script>) {
+        let after_ms = self.dice.within(1_500..=20_000);
+        let said_ms = self.dice.within(100..=8_000);
+        let lost = match self.dice.within(0..=4) {
+            0 => ModelFault::Reset { after_ms },
+            1 => ModelFault::Expire { after_ms },
+            2 => ModelFault::FallSilent { after_ms },
+            _ => ModelFault::BreakOff { after_ms: said_ms },
+        };
+        if let Some(first) = scripts.first_mut() {
+            first.faults = vec![lost];
+        }
+        for _ in 0..self.dice.within(0..=4) {
+            let mut script = self.script();
+            script.faults = vec![ModelFault::RefuseHandshake(*self.one_of(&[429, 500, 503]))];
+            scripts.push(script);
+        }
+        let mut script = self.script();
+        script.faults.clear();
+        script.pace.connect = self.ms(1, 5_000);
+        scripts.push(script);
     }
 
     fn one_of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
@@ -129,8 +159,9 @@ impl Maker {
     fn reply(&mut self, tools: u8) -> Reply {
         let mut items = Vec::new();
         for _ in 0..self.dice.within(1..=4).saturating_sub(1) {
-            let words = "one two three four five six".to_owned();
-            items.push(ReplyItem::Speech { audio: self.noise(60, 5_000), words });
+            let audio = self.noise(60, 5_000);
+            let words = format!("w{} two three four five six", self.sounds);
+            items.push(ReplyItem::Speech { audio, words });
         }
         while self.dice.happens(tools) {
             let (name, arguments) = *self.one_of(&[
@@ -156,7 +187,10 @@ impl Maker {
             script.turns.push(turn);
             script.instructed.push(instructed);
             script.after_tool.push(after);
-            script.transcripts.push(self.one_of(&["", "Are you open?", "Thanks, bye."]).to_string());
+            self.sounds += 1;
+            let said =
+                if self.dice.happens(30) { String::new() } else { format!("q{} you open?", self.sounds) };
+            script.transcripts.push(said);
         }
         script.pace.connect = self.ms(1, 800);
         script.pace.session_updated = self.ms(1, 400);
@@ -219,7 +253,7 @@ impl Maker {
 fn check(seed: u64) {
     let plan = Maker::new(seed).plan(seed);
     let faults: Vec<ModelFault> = plan.scripts.iter().flat_map(|script| script.faults.clone()).collect();
-    let opening = plan.brief.opening.clone();
+    let brief = plan.brief.clone();
     let report = World::new(plan).run();
 
     assert!(!report.restless, "an alarm rings for ever");
@@ -241,9 +275,13 @@ fn check(seed: u64) {
     }
     let pcm = faults.contains(&ModelFault::PcmOnly);
     if !pcm {
-        what_was_heard_was_said(&report, &opening);
+        what_was_heard_was_said(&report, &brief);
+        the_caller_was_heard_in_order(&report);
     }
-    the_caller_was_heard_in_order(&report, pcm);
+    nobody_waited_in_silence(&report, &brief);
+    nothing_was_told_twice(&report, &brief);
+    who_came_back_went_on(&report, &ending, &faults);
+    nobody_was_greeted_twice(&report);
 
     let log = String::from_utf8(report.log.clone()).unwrap();
     let verdict = event_log::replay(&log, |_, _, _| {}).unwrap();
@@ -279,10 +317,12 @@ fn what_was_meant_was_done(report: &Report, ending: &Ending) {
     assert_eq!(left, usize::from(*ending != Ending::ModelRefused));
 }
 
-fn what_was_heard_was_said(report: &Report, opening: &Opening) {
+fn what_was_heard_was_said(report: &Report, brief: &Brief) {
     let (items, strays) = report.items_heard();
     // A greeting from a former call is of no item.
-    let kept = if let Opening::GreetFrom(greeting) = opening { greeting.audio.len() } else { 0 };
+    let greeting = if let Opening::GreetFrom(greeting) = &brief.opening { greeting.audio.len() } else { 0 };
+    let phrase = brief.bridging.as_ref().map_or(0, |phrase| phrase.audio.len());
+    let kept = greeting + phrase * bridged(report, Moment::START, report.ended_at);
     // What comes while the line is let go is dropped: the last piece before it ends in the middle of its item.
     let last_piece = 5 * FRAME_BYTES;
     assert!(strays < kept + last_piece || said_twice(report), "{strays} samples of nobody");
@@ -306,9 +346,152 @@ fn said_twice(report: &Report) -> bool {
     sounds.len() < all
 }
 
-/// Every frame after the first that was sent on is sent on, in order; between them is only silence, and as much of it
-/// as is missing.
-fn the_caller_was_heard_in_order(report: &Report, pcm: bool) {
+/// How often the caller was asked for a moment between two moments.
+fn bridged(report: &Report, from: Moment, to: Moment) -> usize {
+    let between = report.notes.iter().filter(|(at, _)| (from..=to).contains(at));
+    between.filter(|(_, note)| matches!(note, Note::Bridged { phrase: true })).count()
+}
+
+/// When the caller had to do without a model.
+fn absences(report: &Report) -> Vec<(Moment, Moment)> {
+    let (mut away_since, mut here, mut ready) = (None, false, false);
+    let mut absences = Vec::new();
+    for (at, note) in &report.notes {
+        if *note == Note::CallerArrived {
+            (here, away_since) = (true, (!ready).then_some(*at));
+        } else if *note == Note::ModelAway && here {
+            away_since = Some(*at);
+        } else if *note == Note::ModelAway {
+            ready = false;
+        } else if *note == Note::ModelReady {
+            ready = true;
+            absences.extend(away_since.take().map(|since| (since, *at)));
+        } else if matches!(note, Note::Leaving(_) | Note::Over { .. }) {
+            // Nobody is waited for in a goodbye.
+            here = false;
+            absences.extend(away_since.take().map(|since| (since, *at)));
+        }
+    }
+    absences
+}
+
+/// While the model is away, a caller hears something within two seconds, and then within six.
+fn nobody_waited_in_silence(report: &Report, brief: &Brief) {
+    const MARGIN: Duration = Duration::from_millis(400);
+    let Some(stream) = report.stream.as_ref().filter(|_| brief.bridging.is_some()) else { return };
+    for (from, to) in absences(report) {
+        // The ledger may take its time with what is decided.
+        let to = given_up_at(report).map_or(to, |at| at.min(to));
+        let sample = |at: Moment| at.since(stream.began()).as_micros() as usize / 125;
+        let heard = report.heard();
+        let (first, last) = (sample(from).min(heard.len()), sample(to).min(heard.len()));
+        let mut quiet = 0;
+        for (index, byte) in heard.iter().enumerate().take(last).skip(first) {
+            quiet = if *byte == SILENCE { quiet + 1 } else { 0 };
+            let since = stream.began() + Duration::from_micros((index - quiet) as u64 * 125);
+            // What was said in the same outage, perhaps before a session that broke at once.
+            let patience = match bridged_before(report, since) {
+                0 => Duration::from_secs(2),
+                1 => Duration::from_secs(6),
+                _ => continue,
+            };
+            assert!(Duration::from_micros(quiet as u64 * 125) <= patience + MARGIN, "silence from {since}");
+        }
+    }
+}
+
+fn bridged_before(report: &Report, moment: Moment) -> usize {
+    bridged(report, moment.back(Duration::from_secs(25)), moment)
+}
+
+/// The words of each session's history are those of turns, each once, and none is of what it said itself.
+fn nothing_was_told_twice(report: &Report, brief: &Brief) {
+    let Opening::Resume { history, .. } = &brief.opening else {
+        return nothing_but_turns_was_told(report, &[]);
+    };
+    nothing_but_turns_was_told(report, history);
+}
+
+fn nothing_but_turns_was_told(report: &Report, history: &[Turn]) {
+    let turns: Vec<&str> =
+        history.iter().chain(report.turns()).map(|turn| turn.text.reveal().as_str()).collect();
+    for model in &report.models {
+        let events = model.heard().iter().filter(|event| event.text.contains("conversation.item.create"));
+        let told: Vec<String> = events
+            .filter_map(|event| {
+                let event: Value = serde_json::from_str(&event.text).ok()?;
+                let role = event.pointer("/item/role")?.as_str()?;
+                let text = event.pointer("/item/content/0/text")?.as_str()?;
+                (role != "system").then(|| text.to_owned())
+            })
+            .collect();
+        for text in &told {
+            let times = told.iter().filter(|other| *other == text).count();
+            let turns = turns.iter().filter(|turn| *turn == text).count();
+            assert!(times <= turns, "{text:?} is told {times} times, and is {turns} turns");
+            let own = |item: &Item| match &item.kind {
+                Kind::Speech { words, .. } => starts_alike(words.as_str(), text.as_str()),
+                Kind::Caller { .. } | Kind::ToolCall { .. } | Kind::ToolResult | Kind::Text { .. } => false,
+            };
+            let repeats = said_twice(report);
+            assert!(repeats || !model.conversation().iter().any(own), "{text:?} was its own");
+        }
+    }
+}
+
+/// Every item's first word is its own.
+fn starts_alike(one: &str, other: &str) -> bool {
+    let first = |text: &str| text.split_whitespace().next().map(str::to_owned);
+    first(one).is_some_and(|word| word.starts_with('w') && Some(word) == first(other))
+}
+
+/// A call ends of its model only while there is none, or none that answers.
+fn who_came_back_went_on(report: &Report, ending: &Ending, faults: &[ModelFault]) {
+    let dumb = |fault: &ModelFault| {
+        matches!(
+            fault,
+            ModelFault::NoAnswer
+                | ModelFault::Stuck
+                | ModelFault::TextOnly
+                | ModelFault::FailAnswers(_)
+                | ModelFault::FallSilent { .. }
+        )
+    };
+    if *ending != Ending::ModelLost || faults.iter().any(dumb) {
+        return;
+    }
+    let given_up = given_up_at(report).expect("the fallback was not written down");
+    let before = report.notes.iter().rev().filter(|(at, _)| *at <= given_up);
+    let last = before.map(|(_, note)| note).find(|note| matches!(note, Note::ModelReady | Note::ModelAway));
+    assert!(last != Some(&Note::ModelReady), "there was a model");
+}
+
+/// When the fallback was written down, if it was.
+fn given_up_at(report: &Report) -> Option<Moment> {
+    let fallback = Effect::Intend(Some(Intention::FallBack));
+    report.effects.iter().find(|(_, effect)| *effect == fallback).map(|(at, _)| *at)
+}
+
+/// Once the caller has heard the model, nobody asks for the greeting.
+fn nobody_was_greeted_twice(report: &Report) {
+    let heard = report.effects.iter().find_map(|(at, effect)| {
+        let Effect::Checkpoint(turn) = effect else { return None };
+        (turn.speaker == Speaker::Model && !is_phrase(turn)).then_some(*at)
+    });
+    let Some(heard) = heard else { return };
+    let late = report.client_events().filter(|event| event.at > heard + Duration::from_millis(400));
+    for event in late {
+        assert!(!event.text.contains("Greet the caller now"), "greeted again at {}", event.at);
+    }
+}
+
+fn is_phrase(turn: &Turn) -> bool {
+    "One moment, please.".starts_with(turn.text.reveal().as_str())
+}
+
+/// What each session hears of the caller is frames in order; between them is only silence, and as much of it as is
+/// missing. And no frame falls between two sessions.
+fn the_caller_was_heard_in_order(report: &Report) {
     let log = String::from_utf8(report.log.clone()).unwrap();
     let mut media: Vec<(u64, String)> = Vec::new();
     let mut dropped = 0;
@@ -320,37 +503,63 @@ fn the_caller_was_heard_in_order(report: &Report, pcm: bool) {
         }
         if let Some(outputs) = line["out"].as_array() {
             for over in outputs.iter().filter_map(|output| output.pointer("/note/over/oddities/dropped")) {
-                dropped = over.as_u64().unwrap() as usize;
+                dropped = over.as_u64().unwrap();
             }
         }
     }
-    let events = report.client_events().filter_map(|event| {
-        let event: Value = serde_json::from_str(&event.text).ok()?;
-        (event["type"] == "input_audio_buffer.append").then(|| event["audio"].as_str().unwrap().to_owned())
-    });
-    let heard: Vec<String> = events.collect();
-    if pcm || heard.is_empty() {
-        return;
+    let mut next = 0;
+    for model in &report.models {
+        let events = model.heard().iter().filter_map(|event| {
+            let event: Value = serde_json::from_str(&event.text).ok()?;
+            (event["type"] == "input_audio_buffer.append")
+                .then(|| event["audio"].as_str().unwrap().to_owned())
+        });
+        let heard: Vec<String> = events.collect();
+        let Some((first, last)) = heard_in_order(&heard, &media, padded(report)) else { continue };
+        let loud = media.iter().take(first).skip(next).filter(|(_, payload)| is_loud(payload)).count();
+        assert!(dropped > 0 || loud == 0, "{loud} frames fell between two sessions");
+        next = next.max(last + 1);
     }
-    // What was dropped while the model was not ready is at the beginning, padding among it.
-    let mut rest = media.iter().skip(dropped.min(media.len())).peekable();
-    let first = rest.peek().map(|(timestamp, _)| *timestamp);
-    let (mut bytes, mut odd) = (0, 0);
-    for audio in &heard {
-        let mulaw = STANDARD.decode(audio).unwrap();
-        bytes += mulaw.len() as u64;
+}
+
+/// Checks one session; returns which frames it heard, from the first that was not silent.
+///
+/// A gap that a stall was padded for before may be `paid` already, to this session or the one before it.
+fn heard_in_order(heard: &[String], media: &[(u64, String)], paid_ms: u64) -> Option<(usize, usize)> {
+    let begin = heard.iter().position(|audio| is_loud(audio))?;
+    let first = media.iter().position(|(_, payload)| *payload == heard[begin]).expect("a frame of nobody");
+    let first_ms = media[first].0;
+    let mut rest = media.iter().enumerate().skip(first).peekable();
+    let (mut bytes, mut odd, mut last) = (0, 0, first);
+    for audio in &heard[begin..] {
+        bytes += STANDARD.decode(audio).unwrap().len() as u64;
         match rest.peek() {
-            Some((timestamp, payload)) if payload == audio => {
+            Some((index, (timestamp, payload))) if payload == audio => {
                 // A silent frame looks like padding; a loud one is told from all others, and from there it is exact.
-                let loud = mulaw.iter().any(|byte| *byte != SILENCE);
-                let there_ms = timestamp + 20 - first.unwrap_or_default();
-                assert!(!loud || bytes / 8 + 10 >= there_ms, "a hole: {} ms of {there_ms}", bytes / 8);
+                let there_ms = timestamp + 20 - first_ms;
+                assert!(
+                    !is_loud(audio) || bytes / 8 + paid_ms + 10 >= there_ms,
+                    "a hole: {} ms of {there_ms}",
+                    bytes / 8
+                );
+                last = *index;
                 rest.next();
             }
-            _ => odd += usize::from(mulaw.iter().any(|byte| *byte != SILENCE)),
+            _ => odd += usize::from(is_loud(audio)),
         }
     }
     assert_eq!(odd, 0, "frames out of order");
+    Some((first, last))
+}
+
+/// How much silence was put where frames were missing, in milliseconds.
+fn padded(report: &Report) -> u64 {
+    let padded = report.notes.iter().map(|(_, note)| if let Note::Padded(ms) = note { *ms } else { 0 });
+    padded.map(u64::from).sum()
+}
+
+fn is_loud(audio: &str) -> bool {
+    STANDARD.decode(audio).unwrap().iter().any(|byte| *byte != SILENCE)
 }
 
 /// Tries worlds on all cores, and names the seeds of those in which a promise was broken.

@@ -27,6 +27,7 @@ pub(super) fn brief() -> Brief {
         longest: Duration::from_secs(1_800),
         recorded: false,
         opening: Opening::Greet,
+        bridging: None,
     }
 }
 

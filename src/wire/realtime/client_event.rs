@@ -82,6 +82,10 @@ pub(super) fn client_event(words: &ToModel, event_id: &str) -> Text {
         ToModel::Truncate { item, content_index, heard_ms } => json!({"type": "conversation.item.truncate",
             "item_id": item, "content_index": content_index, "audio_end_ms": heard_ms}),
         ToModel::Forget(item) => json!({"type": "conversation.item.delete", "item_id": item}),
+        ToModel::ToolCall { call, name, arguments } => {
+            item(&json!({"type": "function_call", "call_id": call,
+            "name": name, "arguments": arguments.reveal()}))
+        }
         ToModel::ToolResult { call, output } => {
             item(&json!({"type": "function_call_output", "call_id": call, "output": output}))
         }

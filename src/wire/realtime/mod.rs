@@ -19,6 +19,8 @@ pub struct Codec {
     setup: Setup,
     /// Names of our events count up from 1.
     last_event: u32,
+    /// The last answer that was asked for: the number of our event, and its tag.
+    asked: Option<(u32, u32)>,
     /// Setup frames the codec itself has to send.
     frames: VecDeque<Text>,
 }
@@ -36,7 +38,7 @@ impl Codec {
     /// Begins a session: the first frame is its setup.
     pub fn new(config: SessionConfig) -> Self {
         let setup = Setup::Asked(AudioFormat::Mulaw8k, 0);
-        let mut codec = Self { config, setup, last_event: 0, frames: VecDeque::new() };
+        let mut codec = Self { config, setup, last_event: 0, asked: None, frames: VecDeque::new() };
         codec.ask(AudioFormat::Mulaw8k);
         codec
     }
@@ -44,6 +46,9 @@ impl Codec {
     /// What the call says, as the frame to send.
     pub fn say(&mut self, words: &ToModel) -> Text {
         let event_id = self.next_event_id();
+        if let ToModel::Respond { tag, .. } = words {
+            self.asked = Some((self.last_event, *tag));
+        }
         client_event::client_event(words, &event_id)
     }
 
@@ -88,7 +93,7 @@ impl Codec {
 
     fn next_event_id(&mut self) -> String {
         self.last_event += 1;
-        format!("c_{}", self.last_event)
+        event_id(self.last_event)
     }
 
     fn on_session_updated(
@@ -117,6 +122,7 @@ impl Codec {
                 class: RefusalClass::Fatal,
                 code: "no_common_audio_format".to_owned(),
                 message: why.to_owned().into(),
+                answer: None,
             })),
         }
     }
@@ -124,7 +130,7 @@ impl Codec {
     fn on_error(&mut self, error: &ErrorBody) -> Option<FromModel> {
         let mut class = errors::classify(error);
         if let Setup::Asked(asked, event) = self.setup {
-            let answers_setup = error.event_id.as_ref().is_none_or(|id| *id == format!("c_{event}"));
+            let answers_setup = error.event_id.as_ref().is_none_or(|id| *id == event_id(event));
             let about_format = error.param.as_ref().is_some_and(|param| param.contains("format"));
             if class == RefusalClass::Configuration && answers_setup {
                 if about_format && asked == AudioFormat::Mulaw8k {
@@ -134,8 +140,16 @@ impl Codec {
             }
         }
         let code = error.name().to_owned();
-        Some(FromModel::Refused(Refusal { class, code, message: error.sentence().to_owned().into() }))
+        let names = |event: u32| error.event_id.as_ref().is_some_and(|id| *id == event_id(event));
+        let answer = self.asked.filter(|(event, _)| names(*event)).map(|(_, tag)| tag);
+        let message = error.sentence().to_owned().into();
+        Some(FromModel::Refused(Refusal { class, code, message, answer }))
     }
+}
+
+/// How our event of that number is called.
+fn event_id(number: u32) -> String {
+    format!("c_{number}")
 }
 
 #[cfg(test)]

@@ -228,6 +228,16 @@ fn what_we_say_has_the_services_shape_and_its_own_name() {
         serde_json::json!({"type": "conversation.item.truncate", "event_id": "c_3", "item_id": "i",
             "content_index": 0, "audio_end_ms": 1500})
     );
+    let call = said(ToModel::ToolCall {
+        call: "call_1".into(),
+        name: "take_message".to_owned(),
+        arguments: "{}".to_owned().into(),
+    });
+    assert_eq!(
+        call,
+        serde_json::json!({"type": "conversation.item.create", "event_id": "c_4", "item":
+            {"type": "function_call", "call_id": "call_1", "name": "take_message", "arguments": "{}"}})
+    );
     let audio = said(ToModel::Audio("//8=".into()));
     assert_eq!(audio, serde_json::json!({"type": "input_audio_buffer.append", "audio": "//8="}));
 }
@@ -255,6 +265,25 @@ fn a_transcription_says_how_much_speech_it_took_in_tokens_or_in_seconds() {
     ] {
         assert_eq!(heard(usage), ms, "{usage}");
     }
+}
+
+#[test]
+fn a_refusal_names_the_answer_it_refuses() {
+    let mut codec = asked();
+    hear(&mut codec, ECHO_PCMU);
+    codec.say(&ToModel::Note("Something else.".to_owned().into()));
+    codec.say(&ToModel::Respond { instructions: None, tools: true, tag: 7 });
+    codec.say(&ToModel::Audio("//8=".into()));
+    let mut answer = |event: &str| {
+        let error = format!(
+            r#"{{"type":"error","error":{{"type":"invalid_request_error","code":"invalid_value","message":"m","param":null,"event_id":{event}}}}}"#
+        );
+        let Some(FromModel::Refused(refusal)) = hear(&mut codec, &error) else { panic!() };
+        refusal.answer
+    };
+    assert_eq!(answer(r#""c_3""#), Some(7));
+    assert_eq!(answer(r#""c_2""#), None);
+    assert_eq!(answer("null"), None);
 }
 
 #[test]
