@@ -1,10 +1,14 @@
-//! Calls in flight: how many, whose, and how to reach them. What is sent to them is for others to say.
+//! Calls in flight: how many, whose, and how to reach them; and what happened lately. What is sent to calls is for others
+//! to say.
+
+mod ring;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
+pub use self::ring::Ring;
 use crate::domain::{BusinessId, CallSid};
 
 /// Commands waiting for one call. There are two kinds and each is said once or twice; a call takes them at once.

@@ -18,7 +18,7 @@ use crate::clients::{
 use crate::config::{Config, Drain, ModelChoice, RealtimeAuth, Storage, Twilio, TwilioAuth};
 use crate::domain::{InstanceId, PublicUrl};
 use crate::http::listen::{self, ListenLimits};
-use crate::http::{self, App};
+use crate::http::{self, App, Trail};
 use crate::lifecycle::Tasks;
 use crate::outbox::{self, Nudge, OutboxSettings};
 use crate::registry::Registry;
@@ -118,6 +118,7 @@ impl Server {
             public_url: config.public.url,
             stream_public_url: config.public.stream,
             instance: instance.clone(),
+            trail: Trail::since(telemetry::wall_clock()),
             tasks: tasks.clone(),
             clock: telemetry::wall_clock,
         };

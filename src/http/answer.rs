@@ -173,7 +173,11 @@ impl App {
         let twiml = self.stream(&record);
         let (call, attempt, to) = (record.call.clone(), record.attempts, record.to.clone());
         match self.begin(answerer, record, opening, slot) {
-            Begun::New | Begun::Already => twiml,
+            Begun::New => {
+                self.expect_stream(call, attempt);
+                twiml
+            }
+            Begun::Already => twiml,
             Begun::Full => {
                 tracing::warn!(business.id = %answerer.business.id, "this instance can take no more calls; a caller got the fallback");
                 if attempt > 1 {

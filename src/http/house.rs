@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
 use super::listen::{self, ListenLimits};
-use super::{App, routes};
+use super::{App, Trail, routes};
 use crate::bridge::{Bridge, BridgeSettings};
 use crate::clients::{Auth, RealtimeClient, RealtimeSettings, tls_with_public_roots};
 use crate::domain::{
@@ -185,6 +185,7 @@ impl House {
             stream_public_url: public_url.clone(),
             public_url,
             instance,
+            trail: Trail::since(NOW_MS),
             tasks,
             clock: || NOW_MS,
         });

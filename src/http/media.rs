@@ -20,12 +20,13 @@ use super::answer::Leg;
 use super::next::LEDGER_PATIENCE;
 use super::refusal::Refusal;
 use super::signed::{likely_mistake, signature};
-use super::upgrade::{Seen, Upgrade};
+use super::upgrade::{Upgrade, in_json, look_at};
 use crate::bridge::{Begun, CallerSocket, caller_socket_config};
 use crate::call::{Command, Interruption, Opening};
 use crate::domain::{CallRecord, CallSid, Ending, Intention, MicroDollars, Pii, StreamEnd, Usage};
 use crate::registry::Slot;
 use crate::wire::Text;
+use crate::wire::doctor::{Seen, UpgradeAttempt};
 use crate::wire::stream_token::{Pass, PassError};
 use crate::wire::twilio::media::{FromTwilio, Start};
 
@@ -35,25 +36,28 @@ const START_PATIENCE: Duration = Duration::from_secs(5);
 /// Before `start` there is `connected`, and perhaps one day a word or two that we do not know.
 const MAX_FRAMES_BEFORE_START: usize = 10;
 
+/// The verdict over a socket that is carried.
+pub(super) const ACCEPTED: &str = "accepted";
+
 /// How long a refused peer may take to take its close frame.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// `GET /twilio-media`, with every other method refused by name.
 pub(super) async fn media(State(app): State<Arc<App>>, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
-    let seen = Seen::of(&parts);
+    let seen = look_at(&parts);
     match admit(&app, &mut parts, &seen) {
         Ok(upgrade) => {
             let (response, socket) = upgrade.accept(caller_socket_config());
             let tasks = app.tasks.clone();
             tasks.spawn("media socket", async move {
                 let Ok(mut socket) = socket.await else {
-                    log_refused(&seen, "connection_lost", "it was lost before our 101 was out");
+                    app.refused_upgrade(&seen, "connection_lost", "it was lost before our 101 was out");
                     return;
                 };
                 match introduction(&app, &mut socket).await {
                     Ok((pass, start)) => receive(&app, &seen, &pass, start, socket).await,
-                    Err(refused) => refuse(&seen, refused, socket).await,
+                    Err(refused) => refuse(&app, &seen, refused, socket).await,
                 }
             });
             response
@@ -68,11 +72,11 @@ fn admit(app: &App, parts: &mut Parts, seen: &Seen) -> Result<Upgrade, Refusal> 
     let mistake =
         likely_mistake(&parts.headers, app.stream_public_url.host(), "PUBLIC_URL (or STREAM_PUBLIC_URL)");
     let upgrade = Upgrade::of(parts).inspect_err(|refusal| {
-        log_refused(seen, refusal.reason, "the handshake is not whole, see upgrade and connection");
+        app.refused_upgrade(seen, refusal.reason, "the handshake is not whole, see upgrade and connection");
     })?;
-    let refuse = |reason| Refusal::new(StatusCode::FORBIDDEN, reason).with("seen", seen.to_json());
+    let refuse = |reason| Refusal::new(StatusCode::FORBIDDEN, reason).with("seen", in_json(seen));
     let Some(signed) = signed else {
-        log_refused(
+        app.refused_upgrade(
             seen,
             "missing_signature",
             "Twilio signs the upgrade, so this is not Twilio, or a proxy drops headers",
@@ -81,7 +85,7 @@ fn admit(app: &App, parts: &mut Parts, seen: &Seen) -> Result<Upgrade, Refusal> 
             .with("hint", "only Twilio may open this socket; its upgrade carries X-Twilio-Signature"));
     };
     if let Err(mismatch) = app.verifier.verify_upgrade(&signed, &app.stream_url(), parts.uri.path()) {
-        log_refused(seen, "bad_signature", &format!("{mismatch}; {mistake}"));
+        app.refused_upgrade(seen, "bad_signature", &format!("{mismatch}; {mistake}"));
         return Err(refuse("bad_signature").with("checked", mismatch.tried).with("hint", mistake));
     }
     Ok(upgrade)
@@ -177,15 +181,15 @@ async fn first_start(socket: &mut CallerSocket) -> Result<Start, Refused> {
 /// Hands the caller to the call that waits here, or to one made now when the webhook was answered elsewhere.
 async fn receive(app: &Arc<App>, seen: &Seen, pass: &Pass, start: Start, socket: CallerSocket) {
     let (start, socket) = match app.bridge.arrive(&pass.call, pass.attempt, start, socket) {
-        Ok(()) => return log_accepted(seen, pass, "met by the call that waited for it"),
+        Ok(()) => return app.accepted_upgrade(seen, pass, "met by the call that waited for it"),
         Err(back) => *back,
     };
     match begin_here(app, pass, &start).await {
         Ok(()) => match app.bridge.arrive(&pass.call, pass.attempt, start, socket) {
-            Ok(()) => log_accepted(seen, pass, "its webhook was answered elsewhere, or long ago"),
-            Err(back) => refuse(seen, Refused::UsedToken, back.1).await,
+            Ok(()) => app.accepted_upgrade(seen, pass, "its webhook was answered elsewhere, or long ago"),
+            Err(back) => refuse(app, seen, Refused::UsedToken, back.1).await,
         },
-        Err(refused) => refuse(seen, refused, socket).await,
+        Err(refused) => refuse(app, seen, refused, socket).await,
     }
 }
 
@@ -246,8 +250,8 @@ impl App {
     }
 }
 
-async fn refuse(seen: &Seen, refused: Refused, mut socket: CallerSocket) {
-    log_refused(seen, refused.reason(), &refused.to_string());
+async fn refuse(app: &App, seen: &Seen, refused: Refused, mut socket: CallerSocket) {
+    app.refused_upgrade(seen, refused.reason(), &refused.to_string());
     let frame = CloseFrame { code: CloseCode::Policy, reason: refused.reason().into() };
     let close = async {
         socket.send(Message::Close(Some(frame))).await?;
@@ -261,29 +265,47 @@ async fn refuse(seen: &Seen, refused: Refused, mut socket: CallerSocket) {
     let _gone = tokio::time::timeout(CLOSE_PATIENCE, close).await;
 }
 
-fn log_accepted(seen: &Seen, pass: &Pass, how: &str) {
-    tracing::info!(
-        call.id = %pass.call,
-        business.id = %pass.business,
-        attempt = pass.attempt,
-        upgrade = seen.upgrade.as_deref(),
-        connection = seen.connection.as_deref(),
-        user_agent = seen.user_agent.as_deref(),
-        query = seen.had_query,
-        verdict = "accepted",
-        "media socket accepted, {how}: {seen}"
-    );
-}
+impl App {
+    fn accepted_upgrade(&self, seen: &Seen, pass: &Pass, how: &str) {
+        tracing::info!(
+            call.id = %pass.call,
+            business.id = %pass.business,
+            attempt = pass.attempt,
+            upgrade = seen.upgrade.as_deref(),
+            connection = seen.connection.as_deref(),
+            user_agent = seen.user_agent.as_deref(),
+            query = seen.query,
+            verdict = ACCEPTED,
+            "media socket accepted, {how}: {seen}"
+        );
+        self.trail.arrived(UpgradeAttempt {
+            at_ms: (self.clock)(),
+            seen: seen.clone(),
+            verdict: ACCEPTED.to_owned(),
+            why: how.to_owned(),
+            call: Some(pass.call.clone()),
+            attempt: Some(pass.attempt),
+        });
+    }
 
-fn log_refused(seen: &Seen, reason: &str, why: &str) {
-    tracing::warn!(
-        upgrade = seen.upgrade.as_deref(),
-        connection = seen.connection.as_deref(),
-        user_agent = seen.user_agent.as_deref(),
-        query = seen.had_query,
-        verdict = reason,
-        "media socket refused ({reason}): {why}: {seen}"
-    );
+    fn refused_upgrade(&self, seen: &Seen, reason: &str, why: &str) {
+        tracing::warn!(
+            upgrade = seen.upgrade.as_deref(),
+            connection = seen.connection.as_deref(),
+            user_agent = seen.user_agent.as_deref(),
+            query = seen.query,
+            verdict = reason,
+            "media socket refused ({reason}): {why}: {seen}"
+        );
+        self.trail.arrived(UpgradeAttempt {
+            at_ms: (self.clock)(),
+            seen: seen.clone(),
+            verdict: reason.to_owned(),
+            why: why.to_owned(),
+            call: None,
+            attempt: None,
+        });
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod answer;
 mod api;
 mod body;
 mod dial;
+mod doctor;
 mod health;
 mod hop;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use secrecy::SecretString;
 
 pub use self::answer::transfer_twiml;
 pub use self::api::openapi;
+pub use self::doctor::Trail;
 pub use self::hop::HOP;
 use self::hop::Hop;
 pub use self::limits::LIMITS_PATIENCE;
@@ -74,6 +76,8 @@ pub struct App {
     pub stream_public_url: PublicUrl,
     /// Who we are.
     pub instance: InstanceId,
+    /// What happened lately between webhook and media socket.
+    pub trail: Trail,
     /// Where tasks run, and whether they are to end.
     pub tasks: Tasks,
     /// What time of day it is, in milliseconds since 1970.
@@ -124,5 +128,6 @@ fn table() -> Router<Arc<App>> {
         .route(paths::HEALTH, get(health::health))
         .route(paths::READY, get(health::ready))
         .route("/", get(health::who_am_i))
+        .merge(doctor::routes())
         .merge(api::routes())
 }

@@ -18,6 +18,13 @@ pub const HEALTH: &str = "/health";
 /// Whether new calls should come here.
 pub const READY: &str = "/ready";
 
+/// What arrived, as we saw it.
+pub const DOCTOR_ECHO: &str = "/doctor/echo";
+/// A socket without any business in it.
+pub const DOCTOR_WS: &str = "/doctor/ws";
+/// What happened lately between webhook and media socket.
+pub const DOCTOR_RECENT: &str = "/doctor/recent";
+
 /// What a person reads of the API; below it are its routes.
 pub const API: &str = "/api";
 /// What a program reads of the API.

@@ -9,7 +9,11 @@ use axum::http::StatusCode;
 use super::App;
 use super::signed::Signed;
 use crate::call::Command;
+use crate::wire::doctor::StreamError;
 use crate::wire::twilio::form::{CallStatusUpdate, StreamStatus};
+
+/// Twilio's words about a stream are a few; what is longer is cut.
+const SHOWN: usize = 200;
 
 /// The status callback of a call. Twilio gives no order to these, and only the last word matters.
 pub(super) async fn call(State(app): State<Arc<App>>, request: Signed<CallStatusUpdate>) -> StatusCode {
@@ -25,15 +29,20 @@ pub(super) async fn call(State(app): State<Arc<App>>, request: Signed<CallStatus
 }
 
 /// The status callback of a stream.
-pub(super) async fn stream(request: Signed<StreamStatus>) -> StatusCode {
+pub(super) async fn stream(State(app): State<Arc<App>>, request: Signed<StreamStatus>) -> StatusCode {
     let status = request.into_form();
-    match status.error.as_deref() {
-        Some(error) => tracing::warn!(
-            call.id = %status.call,
-            stream.error = error,
-            "Twilio could not use our media stream: {error:?}; {}",
-            meaning(error)
-        ),
+    match status.error {
+        Some(error) => {
+            let error: String = error.chars().take(SHOWN).collect();
+            let meaning = meaning(&error);
+            tracing::warn!(
+                call.id = %status.call,
+                stream.error = error,
+                "Twilio could not use our media stream: {error:?}; {meaning}"
+            );
+            let (at_ms, meaning) = ((app.clock)(), meaning.to_owned());
+            app.trail.failed(StreamError { at_ms, call: status.call, error, meaning });
+        }
         None => tracing::debug!(call.id = %status.call, event = status.event.as_str(), "stream status"),
     }
     StatusCode::NO_CONTENT

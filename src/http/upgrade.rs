@@ -1,7 +1,6 @@
 //! The WebSocket handshake, by hand: so that a refusal says which hop lost which header, and so that nothing is
 //! negotiated that Twilio did not ask for.
 
-use std::fmt;
 use std::future::Future;
 
 use axum::body::Body;
@@ -14,47 +13,17 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version
 use axum::response::Response;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use serde_json::json;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::refusal::Refusal;
+use super::signed::SIGNATURE;
+use crate::wire::doctor::Seen;
 
 /// A header longer than this is cut in a log line and in what a refusal shows: nothing genuine is longer, and a log is
 /// no place for a stranger's essay.
 const SHOWN_BYTES: usize = 120;
-
-/// A handshake as it arrived here, after all proxies.
-#[derive(Debug, Clone)]
-pub(super) struct Seen {
-    /// The method.
-    pub(super) method: String,
-    /// `HTTP/1.1`, when all is well.
-    pub(super) version: String,
-    /// The path, without its query.
-    pub(super) path: String,
-    /// Whether there was a query. Its words are not kept: old deployments put a caller's number there.
-    pub(super) had_query: bool,
-    /// The `Connection` headers, joined.
-    pub(super) connection: Option<String>,
-    /// The `Upgrade` headers, joined.
-    pub(super) upgrade: Option<String>,
-    /// `Sec-WebSocket-Version`.
-    pub(super) ws_version: Option<String>,
-    /// Whether there was a `Sec-WebSocket-Key`.
-    pub(super) has_key: bool,
-    /// Whether an extension or a subprotocol was offered. Twilio offers neither, and neither is answered.
-    pub(super) offers: bool,
-    /// Whether there was an `Origin`; Twilio sends none.
-    pub(super) has_origin: bool,
-    /// Whether there was an `X-Twilio-Signature`.
-    pub(super) has_signature: bool,
-    /// The host it was sent to.
-    pub(super) host: Option<String>,
-    /// `Twilio.TmeWs/1.0`, when it is Twilio.
-    pub(super) user_agent: Option<String>,
-}
 
 /// A handshake that is whole. Accepting it makes the 101.
 pub(super) struct Upgrade {
@@ -62,66 +31,39 @@ pub(super) struct Upgrade {
     on_upgrade: OnUpgrade,
 }
 
-impl Seen {
-    /// Looks at a request without judging it.
-    pub(super) fn of(parts: &Parts) -> Self {
-        let headers = &parts.headers;
-        let has = |name: HeaderName| headers.contains_key(name);
-        Self {
-            method: shown(parts.method.as_str()),
-            version: format!("{:?}", parts.version),
-            path: shown(parts.uri.path()),
-            had_query: parts.uri.query().is_some(),
-            connection: joined(headers, &CONNECTION),
-            upgrade: joined(headers, &UPGRADE),
-            ws_version: joined(headers, &SEC_WEBSOCKET_VERSION),
-            has_key: has(SEC_WEBSOCKET_KEY),
-            offers: has(SEC_WEBSOCKET_EXTENSIONS) || has(SEC_WEBSOCKET_PROTOCOL),
-            has_origin: has(ORIGIN),
-            has_signature: headers.contains_key("x-twilio-signature"),
-            host: joined(headers, &HOST),
-            user_agent: joined(headers, &USER_AGENT),
-        }
-    }
-
-    /// For the body of a refusal.
-    pub(super) fn to_json(&self) -> serde_json::Value {
-        json!({
-            "method": self.method, "version": self.version, "path": self.path, "query": self.had_query,
-            "connection": self.connection, "upgrade": self.upgrade, "secWebsocketVersion": self.ws_version,
-            "secWebsocketKey": self.has_key, "offersExtensionOrSubprotocol": self.offers,
-            "origin": self.has_origin, "signature": self.has_signature, "host": self.host,
-            "userAgent": self.user_agent,
-        })
+/// Looks at a handshake without judging it.
+pub(super) fn look_at(parts: &Parts) -> Seen {
+    let headers = &parts.headers;
+    let has = |name: HeaderName| headers.contains_key(name);
+    Seen {
+        method: shown(parts.method.as_str()),
+        version: format!("{:?}", parts.version),
+        path: shown(parts.uri.path()),
+        query: parts.uri.query().is_some(),
+        connection: joined(headers, &CONNECTION),
+        upgrade: joined(headers, &UPGRADE),
+        sec_websocket_version: joined(headers, &SEC_WEBSOCKET_VERSION),
+        sec_websocket_key: has(SEC_WEBSOCKET_KEY),
+        offers_extension_or_subprotocol: has(SEC_WEBSOCKET_EXTENSIONS) || has(SEC_WEBSOCKET_PROTOCOL),
+        origin: has(ORIGIN),
+        signature: headers.contains_key(SIGNATURE),
+        host: joined(headers, &HOST),
+        user_agent: joined(headers, &USER_AGENT),
     }
 }
 
-impl fmt::Display for Seen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let or_none = |header: &Option<String>| {
-            header.as_deref().map_or_else(|| "none".to_owned(), |it| format!("{it:?}"))
-        };
-        write!(
-            f,
-            "{} {} {}, connection {}, upgrade {}, user agent {}, {} query, {}",
-            self.method,
-            self.path,
-            self.version,
-            or_none(&self.connection),
-            or_none(&self.upgrade),
-            or_none(&self.user_agent),
-            if self.had_query { "with a" } else { "no" },
-            if self.has_signature { "signed" } else { "unsigned" },
-        )
-    }
+/// For the body of a refusal.
+pub(super) fn in_json(seen: &Seen) -> serde_json::Value {
+    // Texts, truths and nothing else: this cannot fail.
+    serde_json::to_value(seen).unwrap_or_default()
 }
 
 impl Upgrade {
     /// Judges a handshake (RFC 6455 §4.2.1), and takes the connection out of the request when it is whole.
     pub(super) fn of(parts: &mut Parts) -> Result<Self, Refusal> {
-        let seen = Seen::of(parts);
+        let seen = look_at(parts);
         let refuse = |status, reason, hint: &str| {
-            Refusal::new(status, reason).with("hint", hint).with("seen", seen.to_json())
+            Refusal::new(status, reason).with("hint", hint).with("seen", in_json(&seen))
         };
         if parts.method != Method::GET {
             let hint = "a WebSocket begins with GET; curl -I sends HEAD, which proves nothing";

@@ -10,7 +10,7 @@ use frontdesk::clients::{
 };
 use frontdesk::domain::{AccountSid, InstanceId, PriceTable, PublicUrl};
 use frontdesk::http::listen::{self, ListenLimits};
-use frontdesk::http::{App, LIMITS_PATIENCE, routes};
+use frontdesk::http::{App, LIMITS_PATIENCE, Trail, routes};
 use frontdesk::lifecycle::Tasks;
 use frontdesk::registry::Registry;
 use frontdesk::store::{CachedDirectory, Store};
@@ -106,6 +106,7 @@ impl Instance {
             public_url: public_url.clone(),
             stream_public_url: public_url,
             instance,
+            trail: Trail::since(wall_clock()),
             tasks,
             clock: wall_clock,
         });
