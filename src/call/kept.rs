@@ -166,10 +166,10 @@ mod tests {
     }
 
     #[test]
-    fn before_the_first_session_three_seconds_are_kept() {
+    fn before_the_first_session_ten_seconds_are_kept() {
         let mut kept = Kept::default();
-        assert_eq!(hear(&mut kept, 0..200, false), 50);
-        assert_eq!(again(&mut kept), (50, 199));
+        assert_eq!(hear(&mut kept, 0..550, false), 50);
+        assert_eq!(again(&mut kept), (50, 549));
     }
 
     #[test]
