@@ -119,10 +119,13 @@ impl Stage {
         self.tell(Input::Caller(words));
     }
 
-    /// 20 ms of the caller's silence.
+    /// 20 ms of the caller's: a loud hum while the model hears them speak, else silence.
     pub(super) fn frame(&mut self) {
-        let payload = STANDARD.encode([0xFF; 160]).into();
         let timestamp_ms = self.timestamp_ms;
+        // With pauses: what is loud without any is a line's noise.
+        let speaks = self.call.caller_speaks && timestamp_ms % 1_000 < 800;
+        let hum = |n: usize| if speaks && n % 20 < 10 { 0x1F } else { 0xFF };
+        let payload = STANDARD.encode(std::array::from_fn::<u8, 160, _>(hum)).into();
         self.timestamp_ms += 20;
         self.caller(FromTwilio::Media { timestamp_ms, payload });
     }
