@@ -75,11 +75,6 @@ impl Kept {
         self.frames.iter().map(|frame| frame.audio.clone()).collect()
     }
 
-    /// The session is gone, and will not say when the caller stops.
-    pub(super) fn on_model_gone(&mut self) {
-        self.on_stopped();
-    }
-
     /// The caller is heard to speak. In what a session was given at its beginning, it cannot be told where.
     pub(super) fn on_began(&mut self) {
         let recent = self.end.saturating_sub(recall_bytes()).max(self.floor);
@@ -92,7 +87,7 @@ impl Kept {
         }
     }
 
-    /// The caller is heard to stop.
+    /// The caller is heard to stop, or nobody is left to say when they do.
     pub(super) fn on_stopped(&mut self) {
         let end = self.end;
         if let Some(last) = self.open.back_mut() {
@@ -199,7 +194,7 @@ mod tests {
         hear(&mut kept, 500..700, true);
         kept.on_stopped();
         hear(&mut kept, 700..710, true);
-        kept.on_model_gone();
+        kept.on_stopped();
         assert_eq!(hear(&mut kept, 710..760, false), 0);
         assert!(kept.is_open());
         assert_eq!(again(&mut kept), (450, 759));
@@ -216,7 +211,7 @@ mod tests {
         hear(&mut kept, 600..610, true);
         kept.settle_first();
         hear(&mut kept, 610..620, true);
-        kept.on_model_gone();
+        kept.on_stopped();
         assert!(!kept.is_open());
         assert_eq!(again(&mut kept), (600, 619));
     }
@@ -228,12 +223,12 @@ mod tests {
         hear(&mut kept, 0..500, true);
         kept.on_began();
         hear(&mut kept, 500..600, true);
-        kept.on_model_gone();
+        kept.on_stopped();
         hear(&mut kept, 600..650, false);
         assert_eq!(again(&mut kept), (450, 649));
         kept.on_began();
         hear(&mut kept, 650..660, true);
-        kept.on_model_gone();
+        kept.on_stopped();
         assert_eq!(again(&mut kept), (450, 659));
     }
 
@@ -242,7 +237,7 @@ mod tests {
         let mut kept = Kept::default();
         again_of_nothing(&mut kept);
         hear(&mut kept, 0..100, true);
-        kept.on_model_gone();
+        kept.on_stopped();
         assert_eq!(hear(&mut kept, 100..1_150, false), 50);
         assert_eq!(again(&mut kept), (150, 1_149));
     }
@@ -255,7 +250,7 @@ mod tests {
         for number in 100..300 {
             keep(&mut kept, number, true, Moment::from_millis(6_000));
         }
-        kept.on_model_gone();
+        kept.on_stopped();
         assert_eq!(again(&mut kept), (100, 299));
     }
 

@@ -93,7 +93,7 @@ impl Listening {
     pub(super) fn on_model_gone(&mut self) {
         self.format = None;
         self.resampler = None;
-        self.kept.on_model_gone();
+        self.kept.on_stopped();
     }
 
     /// The model hears the caller speak.

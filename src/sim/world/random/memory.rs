@@ -185,7 +185,7 @@ fn heard_in_order(heard: &[String], media: &[(u64, String)], paid_ms: u64) -> Op
     let first = media.iter().position(|(_, payload)| *payload == heard[begin]).expect("a frame of nobody");
     let first_ms = media[first].0;
     let mut rest = media.iter().enumerate().skip(first).peekable();
-    let (mut bytes, mut odd, mut last) = (0, 0, first);
+    let (mut bytes, mut odd, mut last) = (0, Vec::new(), first);
     for audio in &heard[begin..] {
         bytes += STANDARD.decode(audio).unwrap().len() as u64;
         match rest.peek() {
@@ -200,10 +200,14 @@ fn heard_in_order(heard: &[String], media: &[(u64, String)], paid_ms: u64) -> Op
                 last = *index;
                 rest.next();
             }
-            _ => odd += usize::from(is_loud(audio)),
+            expected if is_loud(audio) => {
+                let of = media.iter().find(|(_, payload)| payload == audio).map(|(timestamp, _)| timestamp);
+                odd.push((of, expected.map(|(_, (timestamp, _))| timestamp)));
+            }
+            _ => {}
         }
     }
-    assert_eq!(odd, 0, "frames out of order");
+    assert_eq!(odd, [], "frames out of order: which came, and which was expected, by their timestamps");
     Some((first, last))
 }
 

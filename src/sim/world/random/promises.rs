@@ -166,7 +166,8 @@ fn is_explained(ending: &Ending, report: &Report, plan: &Plan) -> bool {
     match ending {
         Ending::CallerHungUp => hung_up || commanded(Command::CallOver),
         Ending::NeverConnected => {
-            let late = plan.stream_after.is_none_or(|after| after >= Duration::from_millis(14_900));
+            let opens = plan.twilio.base + plan.twilio.jitter;
+            let late = plan.stream_after.is_none_or(|after| after + opens >= Duration::from_secs(15));
             late || line(|fault| matches!(fault, LineFault::Reset { .. }))
         }
         Ending::StreamLost => {

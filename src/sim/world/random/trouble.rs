@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::super::tests::say;
 use super::super::*;
 use super::maker::Maker;
 use crate::sim::model::{Reply, ReplyItem, Script};
@@ -96,7 +95,8 @@ impl Trouble {
             first.turns.insert(0, Reply { items: vec![tool] });
         }
         plan.ledger_takes = self.ms(100, 11_000);
-        plan.caller.insert(0, say(When::After(1_500), 600));
+        let words = tone::noise(!self.seed, 4_800);
+        plan.caller.insert(0, Step { when: When::After(1_500), act: Act::Say(words) });
         let after_ms = self.dice.within(2_500..=7_000);
         self.lost_at(plan, after_ms);
     }
