@@ -69,14 +69,11 @@ pub(super) const SESSION_AGE: Duration = Duration::from_secs(55 * 60);
 /// So much older, it is followed by another even in the middle of a turn, with a minute to spare.
 pub(super) const SESSION_SLACK: Duration = Duration::from_secs(4 * 60);
 
-/// After so much silence the caller hears that we are still there: two seconds, less the way to the caller's ear.
+/// After so much silence a caller who waits hears that we are still there: two seconds, less the way to the caller's ear.
 pub(super) const BRIDGE_AFTER: Duration = Duration::from_millis(1_800);
 
-/// After so much more, once again: said more often, it would be a machine's.
-pub(super) const BRIDGE_AGAIN_AFTER: Duration = Duration::from_secs(6);
-
-/// How often in one outage.
-pub(super) const MAX_PHRASES: u8 = 2;
+/// The phrase is not said again before so much more: said more often, it would be a machine's.
+pub(super) const PHRASE_AGAIN_AFTER: Duration = Duration::from_secs(6);
 
 /// Turns and tool calls that another session could be told: twenty minutes of quick talk. A model makes little of more.
 pub(super) const MAX_HISTORY: usize = 400;
@@ -94,6 +91,10 @@ pub(super) const LETTER_MS: u64 = 50;
 /// How long the model may take to answer a caller, before it is nudged and again before it is given up: three times
 /// a slow answer.
 pub(super) const MODEL_ANSWERS: Duration = Duration::from_secs(8);
+
+/// How long a model may take to say that the caller stopped, when we hear nothing of them any more: it waits for up to
+/// eight seconds itself for somebody who thinks aloud. One that has fallen silent would never say it.
+pub(super) const SPEECH_ENDS: Duration = Duration::from_secs(12);
 
 /// How often a failed answer is asked for again, at [`REDIAL_PAUSES_MS`].
 pub(super) const MAX_FAILED_ANSWERS: u32 = 3;
