@@ -1,6 +1,7 @@
 //! One fault: what makes it, and the call that meets it.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,6 +102,8 @@ pub(crate) struct Scene {
     pub(crate) house: House,
     /// The server's folder.
     pub(crate) data: TempDir,
+    /// What holds something until all is over, the writing too.
+    pub(crate) holds: RefCell<Vec<Guard>>,
 }
 
 /// How a call met a fault.
@@ -165,7 +168,7 @@ impl Fault {
         let house = House::build(plans).await;
         let phone = rest.as_ref().map(|rest| Phone::new(Some(rest.line())).unwrap());
         let phone = phone.unwrap_or_else(|| house.phone.clone());
-        let scene = Scene { house, data };
+        let scene = Scene { house, data, holds: RefCell::default() };
         let undone = done(self.before, &scene).await;
         let sessions_before = scene.house.model.connections().len();
         let mut plan = scene.house.plan(Vec::new());

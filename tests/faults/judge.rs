@@ -135,7 +135,7 @@ impl Met {
     }
 
     fn longest_silence_ms(&self, sounds: &[Sound], since: Moment) -> u64 {
-        let over = self.report.when(|event| *event == PhoneEvent::Over).unwrap();
+        let over = self.over(sounds);
         let (mut quiet_from, mut longest) = (since, Duration::ZERO);
         for Sound { from, to, .. } in sounds.iter().filter(|sound| sound.to >= since) {
             longest = longest.max(from.since(quiet_from));
@@ -145,12 +145,28 @@ impl Met {
         u64::try_from(longest.as_millis()).unwrap()
     }
 
+    /// When silence ends to be ours: with the call, or, where the model had said all of its sentence and the caller hung up
+    /// later, with that sentence. It was their turn.
+    fn over(&self, sounds: &[Sound]) -> Moment {
+        let over = self.report.when(|event| *event == PhoneEvent::Over).unwrap();
+        match sounds.last() {
+            Some(Sound { to, what: What::Voice(voice, true), .. })
+                if *voice != A_MOMENT && self.caller_hung_up() =>
+            {
+                *to
+            }
+            Some(_) | None => over,
+        }
+    }
+
+    fn caller_hung_up(&self) -> bool {
+        self.caller.iter().zip(&self.report.steps_done).any(|(step, _)| step.act == Act::HangUp)
+    }
+
     /// Whether the caller hung up, was said goodbye to, or was given to somebody who took the call.
     fn is_explained(&self, sounds: &[Sound]) -> bool {
-        let hung_up =
-            self.caller.iter().zip(&self.report.steps_done).any(|(step, _)| step.act == Act::HangUp);
         let last = sounds.iter().rev().map(|sound| &sound.what).find(|what| **what != What::Caller);
-        hung_up
+        self.caller_hung_up()
             || match last {
                 Some(What::Voice(voice, whole)) => *voice == crate::voices::GOODBYE && *whole,
                 Some(What::Said(_)) => true,

@@ -20,7 +20,7 @@ pub(crate) struct Voice {
 }
 
 pub(crate) const GREETS: Voice = Voice { name: "the greeting", seed: 1, ms: 300 };
-pub(crate) const ANSWERS: Voice = Voice { name: "the answer", seed: 2, ms: 800 };
+pub(crate) const ANSWERS: Voice = Voice { name: "the answer", seed: 2, ms: 1_600 };
 pub(crate) const NOTED: Voice = Voice { name: "what became of the tool", seed: 3, ms: 400 };
 pub(crate) const STILL_THERE: Voice = Voice { name: "“Are you still there?”", seed: 4, ms: 400 };
 pub(crate) const CONNECTS: Voice = Voice { name: "“I am connecting you now.”", seed: 5, ms: 300 };
@@ -48,6 +48,13 @@ impl Voice {
 /// The model answers once, and says goodbye to whatever comes next.
 pub(crate) fn well() -> Script {
     answering(vec![yes(), goodbye()])
+}
+
+/// The model speaks no faster than people: what breaks in mid-word was heard until then.
+pub(crate) fn leisurely() -> Script {
+    let mut script = well();
+    script.pace.speed = 1;
+    script
 }
 
 /// The model answers like that.

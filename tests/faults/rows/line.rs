@@ -16,7 +16,7 @@ use crate::voices::{
 };
 
 /// In the midst of the answer.
-const MID_ANSWER: LineFault = LineFault::Reset { at_ms: 1_500 };
+const MID_ANSWER: LineFault = LineFault::Reset { at_ms: 1_800 };
 
 /// The call that has lasted for long.
 const LONG: &str = "CA00000000000000000000000000000010";

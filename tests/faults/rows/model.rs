@@ -13,8 +13,8 @@ use crate::voices::{hangs_up_at, slow, well};
 /// Longer than anybody waits.
 const FOR_EVER: Duration = Duration::from_secs(60);
 
-/// Longer than the greeting and two seconds.
-const A_WHILE: Duration = Duration::from_secs(4);
+/// Longer than the greeting and two seconds, and no multiple of what a waiting caller hears.
+const A_WHILE: Duration = Duration::from_millis(3_500);
 
 fn refused(name: &'static str, refusal: ModelFault) -> Fault {
     let scripts = vec![Script { faults: vec![refusal], ..well() }];
@@ -63,19 +63,19 @@ fn slow_ones() -> Vec<Fault> {
         Fault { scripts: vec![slow(FOR_EVER)], call: listens, ..fault("model: does not connect") },
         Fault {
             scripts: vec![slow(A_WHILE)],
-            call: |plan| plan.caller = vec![asks(), hangs_up_at(7_000)],
-            ..fault("model: connects after 4 s; greeting and phrase are kept")
+            call: |plan| plan.caller = vec![asks(), hangs_up_at(8_000)],
+            ..fault("model: connects after 3.5 s; greeting and phrase are kept")
         },
         Fault {
             scripts: vec![slow(A_WHILE)],
             kept: Kept::Phrase,
-            call: |plan| plan.caller = vec![hangs_up_at(7_000)],
+            call: |plan| plan.caller = vec![hangs_up_at(8_000)],
             ..fault("the same, and only the phrase is kept")
         },
         Fault {
             scripts: vec![slow(A_WHILE)],
             kept: Kept::Nothing,
-            call: |plan| plan.caller = vec![hangs_up_at(7_000)],
+            call: |plan| plan.caller = vec![hangs_up_at(8_000)],
             ..fault("the same, and nothing is kept")
         },
     ]

@@ -18,15 +18,15 @@ use crate::furnished::Kept;
 use crate::house::{ACCOUNT, AUTH_TOKEN, CALLER, LINE, LUNA, SECRET, until};
 use crate::instance::Instance;
 use crate::scenes::asks;
-use crate::voices::{ANSWERS, asks_into, next, well};
+use crate::voices::{ANSWERS, asks_into, leisurely, next};
 
 /// The caller has asked, and the answer is on its way.
-const ASKED_MS: u64 = 1_200;
+const ASKED_MS: u64 = 1_800;
 
 pub(super) fn rows() -> Vec<Fault> {
     vec![
         Fault {
-            scripts: vec![well(), next()],
+            scripts: vec![leisurely(), next()],
             before: Some(is_not_alone),
             meanwhile: Some(hands_over),
             since: Some(ANSWERS),
@@ -73,7 +73,7 @@ async fn killed() -> Met {
     let store = Store::open(&domain::Place::Sqlite(database_url.clone())).await.unwrap();
     let businesses: BusinessImport = serde_json::from_str(LUNA).unwrap();
     store.directory().import(&businesses).await.unwrap();
-    let scripts = vec![well(), next()];
+    let scripts = vec![leisurely(), next()];
     let model = ModelServerPlan { scripts, authorization: None, seed: 1, keep_events: false };
     let model = ModelServer::start(model).await.unwrap();
     let (user, password) = (ACCOUNT.to_owned(), AUTH_TOKEN.to_owned());

@@ -40,7 +40,7 @@ pub(super) fn rows() -> Vec<Fault> {
             since: Some(ANSWERS),
             call: |plan| {
                 plan.caller = vec![asks()];
-                plan.line_faults = vec![vec![frontdesk::sim::LineFault::Reset { at_ms: 1_500 }]];
+                plan.line_faults = vec![vec![frontdesk::sim::LineFault::Reset { at_ms: 1_800 }]];
             },
             ..fault("store away and stream reset")
         },
@@ -117,7 +117,8 @@ pub(super) fn hangs(scene: &Scene) -> LocalBoxFuture<'_, Guard> {
     async {
         let mut writer = connect(scene).await;
         sqlx::query("BEGIN IMMEDIATE").execute(&mut writer).await.unwrap();
-        Box::new(writer) as Guard
+        scene.holds.borrow_mut().push(Box::new(writer));
+        Box::new(()) as Guard
     }
     .boxed_local()
 }
