@@ -1,5 +1,7 @@
 //! What is promised of what a caller hears: everything that was said, once, and never nothing while we are waited for.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "a promise picks what it looks at")]
+
 use std::time::Duration;
 
 use super::super::*;
@@ -145,7 +147,7 @@ fn first_sound(report: &Report, from: Moment) -> Option<Moment> {
 }
 
 fn frames_heard(report: &Report) -> impl Iterator<Item = (Moment, &[u8])> {
-    let began = report.stream.as_ref().map_or(Moment::START, |stream| stream.began());
+    let began = report.stream.as_ref().map_or(Moment::START, TwilioStream::began);
     let frames = report.heard().chunks(FRAME_BYTES).enumerate();
     frames.map(move |(index, frame)| (began + Duration::from_millis(20) * index as u32, frame))
 }
