@@ -78,9 +78,6 @@ impl Call {
             self.playout.push(&Source::Greeting, &greeting.audio);
             self.playout.complete_all();
         }
-        if !self.link.is_ready() || self.playout.is_silent() {
-            self.begin_outage();
-        }
     }
 
     /// Keeps the greeting as the model says it.

@@ -14,15 +14,16 @@ use tokio::time::{sleep, timeout};
 
 use crate::domain::{AccountSid, CallSid};
 
-/// All tries together. The caller hears nothing meanwhile; after that, closing the stream does the same by another way.
-const TOTAL_PATIENCE: Duration = Duration::from_secs(6);
+/// All tries together. The caller hears nothing meanwhile, and should not for two seconds; after that, closing the stream
+/// does the same by another way.
+const TOTAL_PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// One try. Twilio answers in some 200 ms.
-const TRY_PATIENCE: Duration = Duration::from_secs(3);
+const TRY_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Until the second, third and fourth try: a 429 is a limit of concurrency, which is over as soon as another ends.
 const PAUSES: [Duration; 3] =
-    [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1_000)];
+    [Duration::from_millis(100), Duration::from_millis(200), Duration::from_millis(400)];
 
 /// Twilio's error bodies are a few hundred bytes; a proxy's page may be anything, and is not read to its end.
 const MAX_ERROR_BODY_BYTES: usize = 16 * 1024;
@@ -74,7 +75,7 @@ pub enum RestError {
     #[error("cannot reach Twilio's REST interface")]
     Unreachable(#[source] reqwest::Error),
     /// All tries together took too long.
-    #[error("Twilio's REST interface did not answer within {} s", TOTAL_PATIENCE.as_secs())]
+    #[error("Twilio's REST interface did not answer within {} ms", TOTAL_PATIENCE.as_millis())]
     Timeout,
     /// Twilio said no.
     #[error("twilio refused: HTTP {status}{}", Code(*.code))]

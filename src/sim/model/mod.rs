@@ -28,6 +28,16 @@ use crate::wire::Text;
 /// `rate_limits.updated` follows an answer by so much.
 const RATE_LIMITS_AFTER: Duration = Duration::from_millis(40);
 
+/// What is no event: no JSON, half of it, no object, no type, an event without its fields, audio that is none.
+const GARBAGE: [&str; 6] = [
+    "not json",
+    r#"{"type":"response.done","response":{"id":"#,
+    "[1,2,3]",
+    r#"{"event_id":"event_1"}"#,
+    r#"{"type":"response.output_audio.delta","delta":7}"#,
+    r#"{"type":"response.output_audio.delta","event_id":"e","response_id":"r","item_id":"i","output_index":0,"content_index":0,"delta":"%"}"#,
+];
+
 /// One event of ours, as the service got it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientEvent {
@@ -356,6 +366,10 @@ impl ModelService {
             let unknown =
                 r#"{"type":"response.something.new","event_id":"event_unknown","what":[1,{"x":null}]}"#;
             self.outbox.push_back(Frame::Text(unknown.into()));
+        }
+        if self.has(&ModelFault::Garbage) {
+            let garbage = GARBAGE.get(self.counter as usize % GARBAGE.len()).copied().unwrap_or_default();
+            self.outbox.push_back(Frame::Text(garbage.into()));
         }
     }
 

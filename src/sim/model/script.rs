@@ -109,6 +109,8 @@ pub enum ModelFault {
     NoAnswer,
     /// Answers begin, and nothing comes of them.
     Stuck,
+    /// Every wish for an answer is refused, for a reason that will not change.
+    RefuseAnswers,
     /// Answers are text.
     TextOnly,
     /// Every answer fails with this code.
@@ -119,6 +121,8 @@ pub enum ModelFault {
     Repeat,
     /// Between the events come some that nobody knows.
     Unknown,
+    /// Between the events come frames that are no event at all.
+    Garbage,
 }
 
 impl Reply {

@@ -73,6 +73,10 @@ impl ModelService {
             );
             return Err(Complaint::new("conversation_already_has_active_response", "", message));
         }
+        if self.has(&ModelFault::RefuseAnswers) {
+            let message = "Invalid value: this session gives no answers.".to_owned();
+            return Err(Complaint::new("invalid_value", "response", message));
+        }
         let ask = if asked.get("instructions").is_some() {
             Ask::Instructed
         } else if matches!(self.conversation.last().map(|item| &item.kind), Some(Kind::ToolResult)) {

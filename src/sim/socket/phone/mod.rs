@@ -63,6 +63,8 @@ pub enum DialResult {
     NoAnswer,
     /// The line was busy.
     Busy,
+    /// The number could not be rung.
+    Failed,
 }
 
 /// A telephone network, for any number of calls.
@@ -126,6 +128,7 @@ impl DialResult {
             Self::Completed => "completed",
             Self::NoAnswer => "no-answer",
             Self::Busy => "busy",
+            Self::Failed => "failed",
         }
     }
 }

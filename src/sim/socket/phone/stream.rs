@@ -84,7 +84,9 @@ impl Placed<'_> {
             stream.wake(&mut self.caller, now);
             while let Some(frame) = stream.next_frame(now) {
                 self.watch(&frame);
-                if !say(socket, frame).await && !stream.is_over() {
+                // A line that breaks ends the stream, and not the call.
+                let breaks = frame == Frame::Reset;
+                if !say(socket, frame).await && (breaks || !stream.is_over()) {
                     self.note(PhoneEvent::ServerClosed(None));
                     return StreamEnd::ServerClosed;
                 }

@@ -1,0 +1,120 @@
+//! The process ends while somebody is on the line.
+
+use std::time::Duration;
+
+use frontdesk::domain::{self, BusinessImport};
+use frontdesk::sim::LineFault;
+use frontdesk::sim::socket::{
+    CallPlan, ConnectionLog, ModelServer, ModelServerPlan, Phone, RestPlan, RestServer,
+};
+use frontdesk::store::Store;
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
+use tokio_util::sync::CancellationToken;
+
+use crate::balancer::Balancer;
+use crate::fault::{Fault, Guard, Met, Scene, account, fault};
+use crate::furnished::Kept;
+use crate::house::{ACCOUNT, AUTH_TOKEN, CALLER, LINE, LUNA, SECRET, until};
+use crate::instance::Instance;
+use crate::scenes::asks;
+use crate::voices::{ANSWERS, asks_into, leisurely, next};
+
+/// The caller has asked, and the answer is on its way.
+const ASKED_MS: u64 = 1_800;
+
+pub(super) fn rows() -> Vec<Fault> {
+    vec![
+        Fault {
+            scripts: vec![leisurely(), next()],
+            before: Some(is_not_alone),
+            meanwhile: Some(hands_over),
+            since: Some(ANSWERS),
+            call: |plan| plan.caller = vec![asks(), asks_into(2)],
+            ..fault("process: stopped by the platform, its time is over")
+        },
+        Fault {
+            kept: Kept::Nothing,
+            since: Some(ANSWERS),
+            elsewhere: Some(|| killed().boxed_local()),
+            ..fault("process: killed (SIGKILL), another is there")
+        },
+    ]
+}
+
+/// Somebody else is on the line too: the process does not end with this call.
+fn is_not_alone(scene: &Scene) -> LocalBoxFuture<'_, Guard> {
+    async {
+        let others = CancellationToken::new();
+        let hang_up = others.clone().drop_guard();
+        scene.house.tasks.spawn("another call", async move { others.cancelled().await });
+        Box::new(hang_up) as Guard
+    }
+    .boxed_local()
+}
+
+fn hands_over(scene: &Scene) -> LocalBoxFuture<'_, Guard> {
+    async {
+        scene.house.model.until(has_asked).await;
+        scene.house.tasks.drained_soon().cancel();
+        Box::new(()) as Guard
+    }
+    .boxed_local()
+}
+
+fn has_asked(logs: &Vec<ConnectionLog>) -> bool {
+    logs.first().is_some_and(|log| log.appended_ms > ASKED_MS)
+}
+
+/// Two processes on one store behind one name; the one that carries the call is killed.
+async fn killed() -> Met {
+    let folder = tempfile::tempdir().unwrap();
+    let database_url = format!("sqlite://{}/frontdesk.db", folder.path().display());
+    let store = Store::open(&domain::Place::Sqlite(database_url.clone())).await.unwrap();
+    let businesses: BusinessImport = serde_json::from_str(LUNA).unwrap();
+    store.directory().import(&businesses).await.unwrap();
+    let scripts = vec![leisurely(), next()];
+    let model = ModelServerPlan { scripts, authorization: None, seed: 1, keep_events: false };
+    let model = ModelServer::start(model).await.unwrap();
+    let (user, password) = (ACCOUNT.to_owned(), AUTH_TOKEN.to_owned());
+    let rest = RestPlan { account: account(), user, password, refusals: Vec::new() };
+    let rest = RestServer::start(rest).await.unwrap();
+    let balancer = Balancer::start(1).await;
+    let settings = [
+        ("PUBLIC_URL", balancer.url()),
+        ("DATABASE_URL", database_url),
+        ("STREAM_TOKEN_SECRET", SECRET.to_owned()),
+        ("TWILIO_ACCOUNT_SID", ACCOUNT.to_owned()),
+        ("TWILIO_AUTH_TOKEN", AUTH_TOKEN.to_owned()),
+        ("TWILIO_API_URL", rest.url()),
+        ("REALTIME_URL", model.url()),
+        ("REALTIME_AUTH", "none".to_owned()),
+        ("PHRASES_AT_ONCE", "0".to_owned()),
+        ("LOG_FORMAT", "json".to_owned()),
+    ];
+    let mut first = Instance::start(&folder.path().join("first"), &settings).await;
+    let second = Instance::start(&folder.path().join("second"), &settings).await;
+    let place = balancer.add(first.address());
+    let webhook = format!("{}/twilio-voice", balancer.url());
+    let mut plan = CallPlan::new(webhook, AUTH_TOKEN, account(), LINE, CALLER).unwrap();
+    plan.caller = vec![asks(), asks_into(2)];
+    plan.status_callback = Some(format!("{}/twilio-status", balancer.url()));
+    plan.longest = Duration::from_secs(30);
+    plan.line_faults = Vec::<Vec<LineFault>>::new();
+    let caller = plan.caller.clone();
+    let phone = Phone::new(Some(rest.line())).unwrap();
+    let murder = async {
+        model.until(has_asked).await;
+        first.kill();
+        place.is_gone();
+        balancer.add(second.address())
+    };
+    let (report, _second) = tokio::join!(phone.call(plan), murder);
+    let ledger = store.ledger();
+    until("the call is not over in the ledger", async || {
+        ledger.call(&report.call).await.unwrap().is_some_and(|record| record.ended_ms.is_some())
+    })
+    .await;
+    let record = ledger.call(&report.call).await.unwrap();
+    Met { report, caller, record, sessions: model.connections().len(), refusals: Vec::new() }
+}
