@@ -181,6 +181,11 @@ pub trait Slots: Send + Sync + fmt::Debug {
 
     /// Forgets a lapsed lease, unless it was renewed meanwhile.
     async fn bury(&self, lapsed: &Lapsed) -> Result<(), StoreError>;
+
+    /// Moves the lease of a call to an instance, if it still is as it was seen: to end then, or not there at all. A lease
+    /// that is made so has no place among those of the plan, and counts all the same. True for one asker of several who
+    /// saw the same, as long as each of them moves the end.
+    async fn claim(&self, claim: &LeaseClaim<'_>) -> Result<bool, StoreError>;
 }
 
 /// What businesses are still to be told.
@@ -347,6 +352,21 @@ pub struct SlotWish<'a> {
     /// What time it is, in milliseconds since 1970.
     pub now_ms: i64,
     /// When the lease ends unless it is renewed, in milliseconds since 1970.
+    pub until_ms: i64,
+}
+
+/// Somebody wants to look after a call nobody seems to carry.
+#[derive(Debug, Clone, Copy)]
+pub struct LeaseClaim<'a> {
+    /// Whose call it is.
+    pub business: &'a BusinessId,
+    /// Which.
+    pub call: &'a CallSid,
+    /// When its lease was seen to end, in milliseconds since 1970; none when there was no lease.
+    pub seen_until_ms: Option<i64>,
+    /// Who wants it.
+    pub instance: &'a InstanceId,
+    /// When the lease is to end, in milliseconds since 1970.
     pub until_ms: i64,
 }
 

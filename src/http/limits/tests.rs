@@ -8,7 +8,7 @@ use super::super::house::{ACCOUNT, CALLER, Furniture, House, LINE, NOW_MS};
 use super::super::words;
 use super::*;
 use crate::domain::{AccountSid, DestinationId, InstanceId, Intention, PlanId};
-use crate::store::{Lapsed, Ledger as _, Outbox as _, Slots};
+use crate::store::{Lapsed, LeaseClaim, Ledger as _, Outbox as _, Slots};
 
 const FALLBACK: &str = "<Say>Please write to luna@example.com.</Say><Hangup/>";
 
@@ -257,6 +257,9 @@ impl Slots for Stuck {
         pending().await
     }
     async fn bury(&self, _: &Lapsed) -> Result<(), StoreError> {
+        pending().await
+    }
+    async fn claim(&self, _: &LeaseClaim<'_>) -> Result<bool, StoreError> {
         pending().await
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
 pub use self::report::{PhoneEvent, PhoneReport};
-use self::stream::StreamEnd;
+use self::stream::{Ordered, StreamEnd};
 use super::{Clock, RestLine, RestOrder, SocketError};
 use crate::domain::{AccountSid, CallSid, IdError, Moment};
 use crate::sim::{Caller, LineFault, Step};
@@ -295,8 +295,9 @@ impl Placed<'_> {
     async fn stream(&mut self, connect: crate::wire::twilio::twiml::ConnectStream) -> Option<Next> {
         let action = connect.action.clone();
         match self.carry_stream(connect).await {
-            StreamEnd::CallerHungUp | StreamEnd::Ordered(None) => Some(Next::Over),
-            StreamEnd::Ordered(Some(twiml)) => Some(Next::Document(twiml)),
+            StreamEnd::CallerHungUp | StreamEnd::Ordered(Ordered::Over) => Some(Next::Over),
+            StreamEnd::Ordered(Ordered::Twiml(twiml)) => Some(Next::Document(twiml)),
+            StreamEnd::Ordered(Ordered::Ask(url)) => Some(Next::Ask(url, in_progress())),
             StreamEnd::ServerClosed if action.is_empty() => None,
             StreamEnd::ServerClosed => Some(Next::Ask(action, in_progress())),
         }
