@@ -11,6 +11,7 @@ mod error;
 mod firestore;
 pub mod import;
 mod meter;
+mod nudge;
 mod sqlite;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use tokio::sync::mpsc;
 pub use self::cached::{CachedDirectory, Clock};
 pub use self::error::{Source, StoreError};
 pub use self::firestore::Firestore;
+pub use self::nudge::Nudge;
 pub use self::sqlite::Sqlite;
 use crate::domain::{
     Business, BusinessId, BusinessImport, CallRecord, CallSid, InstanceId, Intention, Message, Month,

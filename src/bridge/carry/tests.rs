@@ -61,7 +61,7 @@ impl World {
         let (outcome_sender, outcomes) = mpsc::channel(8);
         let (arrive, arrival) = oneshot::channel();
         let (dialled, models) = mpsc::channel(4);
-        let subject = Subject::of(&brief(), &record().instance);
+        let subject = Subject::of(&brief(), &record().instance, &crate::store::Nudge::default());
         let scribe = scribe::begin(&tasks, ledger.clone(), subject, outcome_sender.clone(), plan);
         let dial = Box::new(move || -> Dialling<Peer> {
             let dialled = dialled.clone();

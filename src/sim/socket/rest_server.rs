@@ -138,6 +138,18 @@ impl RestServer {
     pub fn add_foreign_call(&self, call: &CallSid) {
         self.line.set(call, true);
     }
+
+    /// Ends such a call.
+    pub fn end_foreign_call(&self, call: &CallSid) {
+        self.line.set(call, false);
+    }
+
+    /// Takes such a call out of the account, as if it had never been.
+    pub fn forget_foreign_call(&self, call: &CallSid) {
+        self.line.calls.send_modify(|calls| {
+            calls.remove(call);
+        });
+    }
 }
 
 impl RestLine {
@@ -178,7 +190,8 @@ async fn list_calls(
         Some(status) => status == resource.status(),
     };
     let mut found = calls.iter().filter(|(_, resource)| wanted(resource)).skip(page * size);
-    let listed: Vec<_> = found.by_ref().take(size).map(|(call, resource)| resource.json(call, &account)).collect();
+    let listed: Vec<_> =
+        found.by_ref().take(size).map(|(call, resource)| resource.json(call, &account)).collect();
     let status = query.first("Status").unwrap_or_default();
     let next = found.next().map(|_| {
         let page = page + 1;
@@ -186,7 +199,10 @@ async fn list_calls(
     });
     drop(found);
     drop(calls);
-    answered(200, &serde_json::json!({"calls": listed, "page": page, "page_size": size, "next_page_uri": next}))
+    answered(
+        200,
+        &serde_json::json!({"calls": listed, "page": page, "page_size": size, "next_page_uri": next}),
+    )
 }
 
 async fn show_call(
