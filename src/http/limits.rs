@@ -167,7 +167,9 @@ impl App {
                 in_the_end("keep a call at its plan's limit", || app.ledger.open_call(&record)).await;
             if opened.is_some() {
                 let _kept = in_the_end("keep the end of a call", || app.ledger.end_stream(call, &end)).await;
-                app.nudge.nudge();
+                if record.tells {
+                    app.nudge.nudge();
+                }
             }
         });
     }

@@ -30,12 +30,12 @@ pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextReques
     }
     let mut record = match app.look_up(&call.call).await {
         Known::Call(record) => *record,
-        // No stream of it was ever taken, not even the one before this question.
-        Known::Nothing if app.is_leaving() => return app.keep_waiting(&call.call, attempt.saturating_sub(1)),
+        Known::Nothing if app.can_only_hold(attempt > 1) => {
+            return app.keep_waiting(&call.call, attempt.saturating_sub(1));
+        }
         Known::Nothing => return app.begin_anew(&call, attempt).await,
         Known::NotSaid => return app.fall_back_by_line(&call.to).await,
     };
-    let stream_was_taken = attempt <= record.attempts;
     let taken = record.attempts;
     record.attempts = record.attempts.max(attempt);
     if record.intention.is_some() {
@@ -57,10 +57,7 @@ pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextReques
             Ok(answerer) => app.fall_back(&answerer.business, &record.to),
             Err(nobody) => app.without_answerer(nobody, &record),
         },
-        // The stream came back to us, so there is nobody else; or we are gone before another could.
-        None if app.is_leaving() && (!stream_was_taken || app.tasks.hard().is_cancelled()) => {
-            app.keep_waiting(&call.call, taken)
-        }
+        None if app.can_only_hold(attempt > taken) => app.keep_waiting(&call.call, taken),
         None => app.resume(record, Interruption::LineLost, MAX_ATTEMPTS).await,
     }
 }
@@ -87,6 +84,12 @@ impl App {
     /// Whether this process carries no call to its end any more.
     pub(super) fn is_leaving(&self) -> bool {
         self.tasks.drained_soon().is_cancelled()
+    }
+
+    /// Whether a call can go on only in a later process: the stream of our last answer came back to us, who take none, so
+    /// there is nobody else; or we are gone before a stream could come.
+    fn can_only_hold(&self, came_back: bool) -> bool {
+        self.is_leaving() && (came_back || self.tasks.hard().is_cancelled())
     }
 
     fn keep_waiting(&self, call: &CallSid, attempts: u8) -> Spoken {

@@ -132,8 +132,9 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     async fn keep_recording(&self, call: &CallSid, recording: &Recording) -> Result<(), StoreError>;
 
     /// One stream is over. The first word about an attempt stays; a word of an instance about a stream that another
-    /// one has claimed is dropped. The call is over too when the ending is no accident, and then a late accident does
-    /// not replace its ending.
+    /// one has claimed is dropped. The call is over too when the ending is no accident and no later stream was claimed: an
+    /// instance that was cut off learns of its stream's end as if the caller had hung up. A late accident does not replace
+    /// the ending of a call that is over.
     async fn end_stream(&self, call: &CallSid, end: &StreamEnd) -> Result<(), StoreError>;
 
     /// The model's part of the call is over, at a time in milliseconds since 1970. Of the times that are told for sure,
