@@ -272,11 +272,8 @@ mod tests {
             let house = House::new().await;
             house.keep(1, None).await;
             let tasks = &house.app.tasks;
-            if leaving {
-                tasks.drained_soon().cancel()
-            } else {
-                tasks.soft().cancel()
-            }
+            let word = if leaving { tasks.drained_soon() } else { tasks.soft() };
+            word.cancel();
             let answer = house.post("/twilio-next", &WAITING).await;
             assert!(answer.twiml().starts_with("<Connect") && answer.twiml().contains("?attempt=2"));
             assert!(!house.waits(2) && house.app.registry.is_empty());

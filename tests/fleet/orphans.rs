@@ -49,7 +49,7 @@ async fn let_lapse(fleet: &Fleet, call: &CallSid) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_whose_instance_froze_is_adopted_by_another_and_no_other_call_is_touched() {
-    let mut fleet = Fleet::start(2, &business(), script()).await;
+    let fleet = Fleet::start(2, &business(), script()).await;
     fleet.lead_only_to(&[0]);
     let mut plan = fleet.call(LINE, stays());
     plan.longest = std::time::Duration::from_secs(60);

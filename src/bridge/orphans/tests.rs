@@ -5,8 +5,11 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use secrecy::SecretString;
 
+use super::super::Order;
 use super::super::testing::record as base_record;
+use super::list::some_of;
 use super::*;
+use crate::call::Command;
 use crate::clients::{Credentials, tls_with_public_roots};
 use crate::domain::{DestinationId, InstanceId};
 use crate::registry::{Claim, Present, Registry};

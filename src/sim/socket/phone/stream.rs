@@ -189,7 +189,10 @@ fn stream_event(stream: &StreamSid, event: &str, error: Option<String>) -> Vec<(
 }
 
 /// The next order for this call. For ever when there is no REST interface.
-async fn next_order(orders: &mut Option<broadcast::Receiver<RestOrder>>, call: &CallSid) -> Ordered {
+pub(super) async fn next_order(
+    orders: &mut Option<broadcast::Receiver<RestOrder>>,
+    call: &CallSid,
+) -> Ordered {
     while let Some(receiver) = orders {
         match receiver.recv().await {
             Ok(RestOrder::Complete(of)) if of == *call => return Ordered::Over,
