@@ -119,9 +119,9 @@ fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Serves `service` on `listener` until everything is told to stop, and a moment longer if calls were cut by that. Every connection is a background task of `tasks`;
-/// at the end idle ones are closed at once and busy ones after their answer. Handlers find the peer's address as
-/// `ConnectInfo<SocketAddr>`.
+/// Serves `service` on `listener` until everything is told to stop, and a moment longer if that cut calls. Every
+/// connection is a background task of `tasks`; at the end idle ones are closed at once and busy ones after their answer.
+/// Handlers find the peer's address as `ConnectInfo<SocketAddr>`.
 pub async fn serve<S>(listener: TcpListener, service: S, tasks: &Tasks, limits: ListenLimits)
 where
     S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
