@@ -12,7 +12,9 @@ use crate::domain::{
     AccountSid, Business, BusinessId, CallRecord, CallSid, Ending, InstanceId, Intention, Message,
     MicroDollars, Month, MonthUsage, Notice, Pii, PlanId, Recording, StreamEnd, Turn, Usage,
 };
-use crate::store::{CallKey, Certainty, Lapsed, Ledger, Listing, Seating, SlotWish, Slots, StoreError};
+use crate::store::{
+    CallKey, Certainty, Lapsed, LeaseClaim, Ledger, Listing, Seating, SlotWish, Slots, StoreError,
+};
 
 /// How the ledger behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,6 +221,16 @@ impl Slots for TestSlots {
         let key = (lapsed.business.clone(), lapsed.call.clone());
         self.held.lock().unwrap().retain(|held, (_, until_ms)| *held != key || *until_ms != lapsed.until_ms);
         Ok(())
+    }
+    async fn claim(&self, claim: &LeaseClaim<'_>) -> Result<bool, StoreError> {
+        self.ready().await?;
+        let mut held = self.held.lock().unwrap();
+        let key = (claim.business.clone(), claim.call.clone());
+        let is_as_seen = held.get(&key).map(|(_, until_ms)| *until_ms) == claim.seen_until_ms;
+        if is_as_seen {
+            held.insert(key, (claim.instance.clone(), claim.until_ms));
+        }
+        Ok(is_as_seen)
     }
 }
 

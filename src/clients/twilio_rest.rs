@@ -1,17 +1,21 @@
-//! Twilio's REST interface, as far as a call needs it: hang up, and ring somebody else.
+//! Twilio's REST interface, as far as a call needs it: hang up, ring somebody else, ask what is next; and see what has
+//! become of it.
 //!
 //! Source: Twilio, "Update a Call resource". A call that is over already cannot be ended or transferred, which is
 //! what was wanted or does no harm, so it is no error here.
 
+mod calls;
+
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::{Response, Url};
+use reqwest::{RequestBuilder, Response, Url};
 use rustls::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
+pub use self::calls::{InProgress, Standing};
 use crate::domain::{AccountSid, CallSid};
 
 /// All tries together. The caller hears nothing meanwhile, and should not for two seconds; after that, closing the stream
@@ -77,6 +81,9 @@ pub enum RestError {
     /// All tries together took too long.
     #[error("Twilio's REST interface did not answer within {} ms", TOTAL_PATIENCE.as_millis())]
     Timeout,
+    /// What came is not what Twilio writes, or far too much of it.
+    #[error("what Twilio's REST interface answered cannot be read; see that TWILIO_API_URL is Twilio's")]
+    Unreadable,
     /// Twilio said no.
     #[error("twilio refused: HTTP {status}{}", Code(*.code))]
     Refused {
@@ -93,7 +100,7 @@ impl RestError {
         match self {
             Self::Unreachable(_) | Self::Timeout => true,
             Self::Refused { status, .. } => *status == 429 || *status >= 500,
-            Self::Url | Self::Setup(_) => false,
+            Self::Url | Self::Setup(_) | Self::Unreadable => false,
         }
     }
 }
@@ -138,6 +145,11 @@ impl TwilioRest {
         self.update(account, call, ("Twiml", twiml), Repeat::RingsAgain).await
     }
 
+    /// Has Twilio ask a URL what is next for the call, in the place of whatever it does just now.
+    pub async fn redirect(&self, account: &AccountSid, call: &CallSid, url: &str) -> Result<Done, RestError> {
+        self.update(account, call, ("Url", url), Repeat::AsksAgain).await
+    }
+
     async fn update(
         &self,
         account: &AccountSid,
@@ -145,11 +157,7 @@ impl TwilioRest {
         change: (&str, &str),
         repeat: Repeat,
     ) -> Result<Done, RestError> {
-        let mut url = self.base.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(["2010-04-01", "Accounts", account.as_str(), "Calls"]);
-            path.push(&format!("{call}.json"));
-        }
+        let url = self.url_of(account, &["Calls", &format!("{call}.json")]);
         let tries = self.try_until_clear(&url, change, repeat);
         timeout(TOTAL_PATIENCE, tries).await.unwrap_or(Err(RestError::Timeout))
     }
@@ -173,12 +181,7 @@ impl TwilioRest {
     }
 
     async fn try_once(&self, url: &Url, change: (&str, &str)) -> Result<Done, RestError> {
-        let (user, password) = match &self.credentials {
-            Credentials::AuthToken { account, token } => (account.as_str(), token),
-            Credentials::ApiKey { key, secret } => (key.as_str(), secret),
-        };
-        let request =
-            self.http.post(url.clone()).basic_auth(user, Some(password.expose_secret())).form(&[change]);
+        let request = self.authorized(self.http.post(url.clone())).form(&[change]);
         let response = request.send().await.map_err(|error| RestError::Unreachable(error.without_url()))?;
         let status = response.status();
         if status.is_success() {
@@ -189,6 +192,23 @@ impl TwilioRest {
             return Ok(Done::AlreadyOver);
         }
         Err(RestError::Refused { status: status.as_u16(), code })
+    }
+
+    /// Something of an account's.
+    fn url_of(&self, account: &AccountSid, path: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(["2010-04-01", "Accounts", account.as_str()]).extend(path);
+        }
+        url
+    }
+
+    fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
+        let (user, password) = match &self.credentials {
+            Credentials::AuthToken { account, token } => (account.as_str(), token),
+            Credentials::ApiKey { key, secret } => (key.as_str(), secret),
+        };
+        request.basic_auth(user, Some(password.expose_secret()))
     }
 }
 
@@ -205,13 +225,15 @@ enum Repeat {
     IsHarmless,
     /// The destination's telephone would stop and ring again.
     RingsAgain,
+    /// We would be asked twice in a row, and count two streams for one.
+    AsksAgain,
 }
 
 impl Repeat {
     fn may_follow(self, error: &RestError) -> bool {
         match (self, error) {
-            (Self::RingsAgain, RestError::Unreachable(error)) => error.is_connect(),
-            (Self::IsHarmless | Self::RingsAgain, error) => error.is_temporary(),
+            (Self::RingsAgain | Self::AsksAgain, RestError::Unreachable(error)) => error.is_connect(),
+            (Self::IsHarmless | Self::RingsAgain | Self::AsksAgain, error) => error.is_temporary(),
         }
     }
 }

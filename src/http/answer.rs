@@ -24,6 +24,9 @@ const LEAST_LEFT: Duration = Duration::from_secs(60);
 /// How long a destination rings before the caller is told that nobody is there, in seconds: five rings.
 const RING_S: u32 = 25;
 
+/// Between two sentences for a caller who is kept on the line, in seconds: longer is taken for a lost call.
+const HOLD_PAUSE_S: u32 = 2;
+
 /// How the way back from a resumed stream says which one it was.
 pub(super) const ATTEMPT: &str = "attempt";
 
@@ -162,7 +165,8 @@ impl App {
         self.bridge.begin(brief, record, Terms { model: plan.model.clone(), claim })
     }
 
-    /// Dials the model ahead, and sends the caller to it; to the fallback when no more calls can be carried.
+    /// Dials the model ahead, and sends the caller to it; to the fallback when no more calls can be carried. A process on
+    /// its way out begins nothing: the stream leads to the public name, and whoever it meets there carries the call.
     pub(super) fn connect(
         self: &Arc<Self>,
         answerer: &Answerer,
@@ -171,6 +175,9 @@ impl App {
         slot: Slot,
     ) -> Spoken {
         let twiml = self.stream(&record);
+        if self.tasks.draining() {
+            return twiml;
+        }
         let (call, attempt, to) = (record.call.clone(), record.attempts, record.to.clone());
         match self.begin(answerer, record, opening, slot) {
             Begun::New => {
@@ -208,12 +215,7 @@ impl App {
             ("from", record.from.reveal()),
             ("token", &token),
         ];
-        let mut next = self.public_url.join(paths::NEXT);
-        if record.attempts > 1 {
-            // A stream that never arrives leaves no trace in the ledger: the way back must count them itself, or a
-            // broken one would be tried for ever.
-            next = format!("{next}?{ATTEMPT}={}", record.attempts);
-        }
+        let next = self.way_back(record.attempts);
         let connect = ConnectStream {
             action: next.clone(),
             stream: self.stream_url(),
@@ -221,6 +223,24 @@ impl App {
             parameters: parameters.map(|(name, value)| (name.to_owned(), fitting(name, value))).to_vec(),
         };
         Spoken(Twiml::connect_stream(connect, next))
+    }
+
+    /// Where Twilio asks what is next after so many streams. One that never arrives leaves no trace in the ledger: the way
+    /// back must count them itself, or a broken one would be tried for ever.
+    fn way_back(&self, attempts: u8) -> String {
+        let next = self.public_url.join(paths::NEXT);
+        if attempts > 1 { format!("{next}?{ATTEMPT}={attempts}") } else { next }
+    }
+
+    /// Keeps a caller on the line until another process, or the next one here, can be asked what is next. The stream that
+    /// nobody took does not count.
+    pub(super) fn hold(&self, attempts: u8) -> Spoken {
+        let said = words::HOLD.into_iter().flat_map(|sentence| {
+            let say = Verb::Say { text: sentence.to_owned(), language: None };
+            [say, Verb::Pause { length_s: HOLD_PAUSE_S }]
+        });
+        let redirect = Verb::Redirect { url: self.way_back(attempts) };
+        Spoken(Twiml(said.chain([redirect]).collect()))
     }
 
     /// What the business wants for a caller whom the model cannot serve. `to` is the line that was called.

@@ -16,7 +16,7 @@ use tower::ServiceExt as _;
 
 use super::listen::{self, ListenLimits};
 use super::{App, Trail, routes};
-use crate::bridge::{Bridge, BridgeSettings};
+use crate::bridge::{Bridge, BridgeSettings, OrphanSettings};
 use crate::clients::{Auth, RealtimeClient, RealtimeSettings, tls_with_public_roots};
 use crate::domain::{
     AccountSid, Business, BusinessId, BusinessImport, CallRecord, CallSid, InstanceId, Intention,
@@ -24,7 +24,7 @@ use crate::domain::{
 };
 use crate::lifecycle::Tasks;
 use crate::registry::Registry;
-use crate::store::{Directory, Ledger as _, Listing, Slots, Sqlite, StoreError};
+use crate::store::{Directory, Ledger as _, Listing, Nudge, Slots, Sqlite, StoreError};
 use crate::wire::stream_token::PassKey;
 use crate::wire::twilio::signature::Verifier;
 
@@ -151,7 +151,7 @@ impl House {
             limits_patience,
             store,
         } = furniture;
-        let tasks = Tasks::new();
+        let (tasks, nudge) = (Tasks::new(), Nudge::default());
         let registry = Registry::new();
         let instance = InstanceId::parse(instance).unwrap();
         let public_url = PublicUrl::parse(public_url).unwrap();
@@ -160,10 +160,12 @@ impl House {
             ledger: Arc::new(store.clone()),
             slots: Arc::clone(&slots),
             outbox: Arc::new(store.clone()),
+            nudge: nudge.clone(),
             limits_patience,
             bridge: Bridge::new(BridgeSettings {
                 ledger: Arc::new(store.clone()),
                 slots,
+                nudge: nudge.clone(),
                 prices: PriceTable::default(),
                 realtime: RealtimeClient::new(nowhere()).unwrap(),
                 twilio: None,
@@ -173,6 +175,7 @@ impl House {
                 keep_event_logs: false,
                 instance: instance.clone(),
                 most_calls,
+                orphans: OrphanSettings { account: None, next_url: String::new() },
                 transfer_twiml: Box::new(|_, _| String::new()),
                 phrases_at_once: 0,
                 caller_hash_key: None,

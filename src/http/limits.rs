@@ -142,6 +142,7 @@ impl App {
             let _kept =
                 in_the_end("keep that a business is to be told of a limit", || app.outbox.post(&notice))
                     .await;
+            app.nudge.nudge();
         });
     }
 
@@ -166,6 +167,9 @@ impl App {
                 in_the_end("keep a call at its plan's limit", || app.ledger.open_call(&record)).await;
             if opened.is_some() {
                 let _kept = in_the_end("keep the end of a call", || app.ledger.end_stream(call, &end)).await;
+                if record.tells {
+                    app.nudge.nudge();
+                }
             }
         });
     }
@@ -193,6 +197,9 @@ impl App {
     pub(super) async fn keep_over(&self, call: &CallSid, at_ms: i64) {
         let _kept = told("keep the end of a call", self.ledger.end_call(call, at_ms, Certainty::Told)).await;
         if let Some(Some(record)) = told("see whose call is over", self.ledger.call(call)).await {
+            if record.tells {
+                self.nudge.nudge();
+            }
             self.free_slot(&record.business, call).await;
         }
     }

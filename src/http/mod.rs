@@ -44,7 +44,7 @@ use crate::bridge::{Bridge, Order};
 use crate::domain::{InstanceId, PublicUrl, StreamUrl};
 use crate::lifecycle::Tasks;
 use crate::registry::Registry;
-use crate::store::{Directory, Ledger, Outbox, Slots};
+use crate::store::{Directory, Ledger, Nudge, Outbox, Slots};
 use crate::wire::stream_token::PassKey;
 use crate::wire::twilio::signature::Verifier;
 
@@ -58,6 +58,8 @@ pub struct App {
     pub slots: Arc<dyn Slots>,
     /// What businesses are still to be told.
     pub outbox: Arc<dyn Outbox>,
+    /// Says that there is something to tell.
+    pub nudge: Nudge,
     /// How long a caller's webhook waits for what the plan allows: [`LIMITS_PATIENCE`] when callers are people.
     pub limits_patience: Duration,
     /// What carries calls.

@@ -22,7 +22,7 @@ pub(super) const LEDGER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The `action` of `<Connect>` and the `<Redirect>` behind it.
 pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextRequest>) -> Spoken {
-    let attempt = request.query().first(ATTEMPT).and_then(|attempt| attempt.parse().ok()).unwrap_or(1);
+    let attempt: u8 = request.query().first(ATTEMPT).and_then(|attempt| attempt.parse().ok()).unwrap_or(1);
     let call = request.into_form();
     if call.status.is_over() {
         app.over_for_good(&call.call);
@@ -30,9 +30,13 @@ pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextReques
     }
     let mut record = match app.look_up(&call.call).await {
         Known::Call(record) => *record,
+        Known::Nothing if app.can_only_hold(attempt > 1) => {
+            return app.keep_waiting(&call.call, attempt.saturating_sub(1));
+        }
         Known::Nothing => return app.begin_anew(&call, attempt).await,
         Known::NotSaid => return app.fall_back_by_line(&call.to).await,
     };
+    let taken = record.attempts;
     record.attempts = record.attempts.max(attempt);
     if record.intention.is_some() {
         // Whatever follows, a transfer of an hour too, the model has no part in it.
@@ -53,6 +57,7 @@ pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextReques
             Ok(answerer) => app.fall_back(&answerer.business, &record.to),
             Err(nobody) => app.without_answerer(nobody, &record),
         },
+        None if app.can_only_hold(attempt > taken) => app.keep_waiting(&call.call, taken),
         None => app.resume(record, Interruption::LineLost, MAX_ATTEMPTS).await,
     }
 }
@@ -76,6 +81,22 @@ impl App {
         }
     }
 
+    /// Whether this process carries no call to its end any more.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.tasks.drained_soon().is_cancelled()
+    }
+
+    /// Whether a call can go on only in a later process: the stream of our last answer came back to us, who take none, so
+    /// there is nobody else; or we are gone before a stream could come.
+    fn can_only_hold(&self, came_back: bool) -> bool {
+        self.is_leaving() && (came_back || self.tasks.hard().is_cancelled())
+    }
+
+    fn keep_waiting(&self, call: &CallSid, attempts: u8) -> Spoken {
+        tracing::info!(call.id = %call, "a caller is kept on the line until another process can be asked");
+        self.hold(attempts)
+    }
+
     async fn look_up(&self, call: &CallSid) -> Known {
         match tokio::time::timeout(LEDGER_PATIENCE, self.ledger.call(call)).await {
             Ok(Ok(Some(record))) => return Known::Call(Box::new(record)),
@@ -92,9 +113,7 @@ impl App {
     /// A call whose instance died before it could write it down: what is meant is never written before that, so nothing
     /// was. It begins again, as one of its line, unless its streams were tried often enough.
     async fn begin_anew(self: &Arc<Self>, call: &NextRequest, attempt: u8) -> Spoken {
-        let (Some(account), true) =
-            (&call.account, attempt < MAX_ATTEMPTS && !self.tasks.hard().is_cancelled())
-        else {
+        let (Some(account), true) = (&call.account, attempt < MAX_ATTEMPTS) else {
             return self.fall_back_by_line(&call.to).await;
         };
         let answerer = match self.who_answers(None, &call.to).await {
@@ -148,7 +167,7 @@ impl App {
                 return self.without_answerer(nobody, &record);
             }
         };
-        if record.attempts >= most || self.tasks.hard().is_cancelled() {
+        if record.attempts >= most {
             tracing::warn!(call.id = %record.call, attempts = record.attempts, "a call is not resumed again, and got the fallback");
             self.over_for_good(&record.call);
             return self.fall_back(&answerer.business, &record.to);
@@ -245,6 +264,55 @@ mod tests {
         assert!(second.twiml().contains("/twilio-next?attempt=3"), "{}", second.body);
         let third = house.post("/twilio-next?attempt=3", &WAITING).await;
         assert!(third.twiml().contains("+15550001111"), "{}", third.body);
+    }
+
+    #[tokio::test]
+    async fn a_process_that_drains_sends_the_stream_to_the_public_name_and_begins_nothing() {
+        for leaving in [false, true] {
+            let house = House::new().await;
+            house.keep(1, None).await;
+            let tasks = &house.app.tasks;
+            let word = if leaving { tasks.drained_soon() } else { tasks.soft() };
+            word.cancel();
+            let answer = house.post("/twilio-next", &WAITING).await;
+            assert!(answer.twiml().starts_with("<Connect") && answer.twiml().contains("?attempt=2"));
+            assert!(!house.waits(2) && house.app.registry.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_nobody_took_while_we_leave_keeps_the_caller_on_the_line_and_does_not_count() {
+        let house = House::new().await;
+        house.keep(2, None).await;
+        house.app.tasks.drained_soon().cancel();
+        let held = house.post("/twilio-next?attempt=3", &WAITING).await;
+        assert!(held.twiml().starts_with("<Say>One moment"), "{}", held.body);
+        assert!(held.twiml().ends_with("/twilio-next?attempt=2</Redirect>"), "{}", held.body);
+        assert!(!held.twiml().contains("+15550001111") && house.app.registry.is_empty());
+        // The next process goes on with it.
+        let next = house.another();
+        let resumed = next.post("/twilio-next?attempt=2", &WAITING).await;
+        assert!(resumed.twiml().starts_with("<Connect") && next.waits(3), "{}", resumed.body);
+    }
+
+    #[tokio::test]
+    async fn a_process_that_stops_now_keeps_every_caller_on_the_line() {
+        let house = House::new().await;
+        house.app.tasks.hard().cancel();
+        let unknown = house.post("/twilio-next", &WAITING).await;
+        assert!(unknown.twiml().ends_with("/twilio-next</Redirect>"), "{}", unknown.body);
+        house.keep(1, None).await;
+        let known = house.post("/twilio-next", &WAITING).await;
+        assert_eq!(known.twiml(), unknown.twiml());
+        assert!(known.twiml().matches("<Pause length=\"2\"/>").count() == 4, "{}", known.body);
+    }
+
+    #[tokio::test]
+    async fn what_was_meant_is_carried_out_by_a_process_that_stops_too() {
+        let house = House::new().await;
+        house.keep(1, Some(Intention::HangUp)).await;
+        house.app.tasks.hard().cancel();
+        assert_eq!(house.post("/twilio-next", &WAITING).await.twiml(), "<Hangup/>");
     }
 
     #[tokio::test]

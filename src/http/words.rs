@@ -13,3 +13,12 @@ pub(super) const CONNECTING: &str = "One moment, please. I am connecting you.";
 /// The person the caller was to be connected with did not answer, and there is nobody else.
 pub(super) const NOBODY_THERE: &str =
     "Sorry, nobody is available right now. Please try again later. Goodbye.";
+
+/// While this process ends and no other has taken the call yet, one after the other with a pause behind each. They last
+/// longer than a restart; no silence among them does longer than two seconds.
+pub(super) const HOLD: [&str; 4] = [
+    "One moment, please.",
+    "Please stay on the line.",
+    "We will be with you in a moment.",
+    "Thank you for waiting.",
+];

@@ -11,6 +11,7 @@ mod error;
 mod firestore;
 pub mod import;
 mod meter;
+mod nudge;
 mod sqlite;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use tokio::sync::mpsc;
 pub use self::cached::{CachedDirectory, Clock};
 pub use self::error::{Source, StoreError};
 pub use self::firestore::Firestore;
+pub use self::nudge::Nudge;
 pub use self::sqlite::Sqlite;
 use crate::domain::{
     Business, BusinessId, BusinessImport, CallRecord, CallSid, InstanceId, Intention, Message, Month,
@@ -130,8 +132,9 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     async fn keep_recording(&self, call: &CallSid, recording: &Recording) -> Result<(), StoreError>;
 
     /// One stream is over. The first word about an attempt stays; a word of an instance about a stream that another
-    /// one has claimed is dropped. The call is over too when the ending is no accident, and then a late accident does
-    /// not replace its ending.
+    /// one has claimed is dropped. The call is over too when the ending is no accident and no later stream was claimed: an
+    /// instance that was cut off learns of its stream's end as if the caller had hung up. A late accident does not replace
+    /// the ending of a call that is over.
     async fn end_stream(&self, call: &CallSid, end: &StreamEnd) -> Result<(), StoreError>;
 
     /// The model's part of the call is over, at a time in milliseconds since 1970. Of the times that are told for sure,
@@ -181,6 +184,11 @@ pub trait Slots: Send + Sync + fmt::Debug {
 
     /// Forgets a lapsed lease, unless it was renewed meanwhile.
     async fn bury(&self, lapsed: &Lapsed) -> Result<(), StoreError>;
+
+    /// Moves the lease of a call to an instance, if it still is as it was seen: to end then, or not there at all. A lease
+    /// that is made so has no place among those of the plan, and counts all the same. True for one asker of several who
+    /// saw the same, as long as each of them moves the end.
+    async fn claim(&self, claim: &LeaseClaim<'_>) -> Result<bool, StoreError>;
 }
 
 /// What businesses are still to be told.
@@ -347,6 +355,21 @@ pub struct SlotWish<'a> {
     /// What time it is, in milliseconds since 1970.
     pub now_ms: i64,
     /// When the lease ends unless it is renewed, in milliseconds since 1970.
+    pub until_ms: i64,
+}
+
+/// Somebody wants to look after a call nobody seems to carry.
+#[derive(Debug, Clone, Copy)]
+pub struct LeaseClaim<'a> {
+    /// Whose call it is.
+    pub business: &'a BusinessId,
+    /// Which.
+    pub call: &'a CallSid,
+    /// When its lease was seen to end, in milliseconds since 1970; none when there was no lease.
+    pub seen_until_ms: Option<i64>,
+    /// Who wants it.
+    pub instance: &'a InstanceId,
+    /// When the lease is to end, in milliseconds since 1970.
     pub until_ms: i64,
 }
 

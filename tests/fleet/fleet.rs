@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use frontdesk::domain::{self, AccountSid, BusinessImport};
+use frontdesk::domain::{self, AccountSid, BusinessImport, CallSid};
 use frontdesk::sim::Step;
 use frontdesk::sim::model::Script;
 use frontdesk::sim::socket::{CallPlan, ModelServer, ModelServerPlan, Phone, RestPlan, RestServer};
@@ -35,7 +35,8 @@ pub(crate) struct Fleet {
     /// The store of all of them, opened once more.
     pub(crate) store: Store,
     _model: ModelServer,
-    rest: RestServer,
+    /// Twilio's REST interface.
+    pub(crate) rest: RestServer,
     balancer: Balancer,
     members: Vec<Member>,
     settings: Vec<(&'static str, String)>,
@@ -53,6 +54,16 @@ struct Member {
 impl Fleet {
     /// Starts `size` instances that serve these businesses with a model that speaks like that.
     pub(crate) async fn start(size: usize, businesses: &BusinessImport, script: Script) -> Self {
+        Self::draining(10, size, businesses, script).await
+    }
+
+    /// The same on a platform that gives an instance so many seconds to end.
+    pub(crate) async fn draining(
+        seconds: u32,
+        size: usize,
+        businesses: &BusinessImport,
+        script: Script,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database_url = format!("sqlite://{}/frontdesk.db", folder.path().display());
         let store = Store::open(&domain::Place::Sqlite(database_url.clone())).await.unwrap();
@@ -77,7 +88,7 @@ impl Fleet {
             ("TWILIO_API_URL", rest.url()),
             ("REALTIME_URL", model.url()),
             ("REALTIME_AUTH", "none".to_owned()),
-            ("DRAIN_SECONDS", "10".to_owned()),
+            ("DRAIN_SECONDS", seconds.to_string()),
             // Their disks are one disk here, and nobody reads the logs of calls.
             ("EVENT_LOG_DAYS", "0".to_owned()),
             ("LOG_FORMAT", "json".to_owned()),
@@ -110,6 +121,45 @@ impl Fleet {
         busiest.instance.kill();
         busiest.place.is_gone();
         killed
+    }
+
+    /// New connections are led to these, and to no others.
+    pub(crate) fn lead_only_to(&self, numbers: &[usize]) {
+        for (number, member) in self.members.iter().enumerate() {
+            if numbers.contains(&number) { member.place.is_back() } else { member.place.is_gone() }
+        }
+    }
+
+    /// How many media streams an instance carries.
+    pub(crate) fn streams_of(&self, number: usize) -> usize {
+        self.members[number].place.load().streams
+    }
+
+    /// Sends a signal to an instance.
+    pub(crate) fn signal(&self, number: usize, name: &str) {
+        self.members[number].instance.signal(name);
+    }
+
+    /// Waits until an instance has ended by itself, from when on nobody is led there; its exit code.
+    pub(crate) async fn ended(&mut self, number: usize) -> Option<i32> {
+        let member = &mut self.members[number];
+        let code = member.instance.ended().await;
+        member.alive = false;
+        member.place.is_gone();
+        code
+    }
+
+    /// What an instance logged.
+    pub(crate) fn log_of(&self, number: usize) -> String {
+        self.members[number].instance.log()
+    }
+
+    /// Ends a call, as its business would in Twilio's console.
+    pub(crate) async fn hang_up(&self, call: &CallSid) {
+        let url = format!("{}/2010-04-01/Accounts/{ACCOUNT}/Calls/{call}.json", self.rest.url());
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let asked = http.post(url).basic_auth(ACCOUNT, Some(AUTH_TOKEN)).form(&[("Status", "completed")]);
+        assert!(asked.send().await.unwrap().status().is_success());
     }
 
     /// Kills all of them.

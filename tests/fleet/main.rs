@@ -10,3 +10,7 @@ mod fleet;
 mod instance;
 #[cfg(test)]
 mod notices;
+#[cfg(test)]
+mod orphans;
+#[cfg(test)]
+mod restarts;

@@ -192,7 +192,8 @@ impl Known {
             return;
         }
         self.streams.insert(end.attempt, end.clone());
-        if !end.ending.is_accident() {
+        let goes_on = self.claims.range(end.attempt..).any(|(attempt, _)| *attempt > end.attempt);
+        if !end.ending.is_accident() && !goes_on {
             self.end(end.at_ms, Certainty::Told);
         }
     }

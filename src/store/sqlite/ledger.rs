@@ -253,7 +253,7 @@ impl Ledger for Sqlite {
         if kept.rows_affected() == 0 {
             return Ok(());
         }
-        if !end.ending.is_accident() {
+        if !end.ending.is_accident() && !goes_on(&mut change, call, end.attempt, DOING).await? {
             ended(&mut change, call, end.at_ms, DOING).await?;
         }
         follow(&mut change, call, DOING).await?;
@@ -297,6 +297,21 @@ async fn put_recording(
     .await
     .map_err(failed(doing))?;
     Ok(())
+}
+
+/// Whether a later stream of the call was claimed.
+async fn goes_on(
+    change: &mut Writing,
+    call: &CallSid,
+    attempt: u8,
+    doing: &'static str,
+) -> Result<bool, StoreError> {
+    sqlx::query_scalar("select exists (select 1 from attempts where call = ? and attempt > ?)")
+        .bind(call.as_str())
+        .bind(i64::from(attempt))
+        .fetch_one(&mut **change)
+        .await
+        .map_err(failed(doing))
 }
 
 /// Keeps the earliest end that was told for sure.

@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
 pub use self::report::{PhoneEvent, PhoneReport};
-use self::stream::StreamEnd;
+use self::stream::{Ordered, StreamEnd, next_order};
 use super::{Clock, RestLine, RestOrder, SocketError};
 use crate::domain::{AccountSid, CallSid, IdError, Moment};
 use crate::sim::{Caller, LineFault, Step};
@@ -267,8 +267,10 @@ impl Placed<'_> {
                 }
                 Verb::Pause { length_s } => {
                     let end = self.clock.now() + Duration::from_secs(u64::from(length_s));
-                    self.clock.until(Some(end)).await;
-                    None
+                    tokio::select! {
+                        () = self.clock.until(Some(end)) => None,
+                        order = next_order(&mut self.orders, &self.plan.call) => Some(obeyed(order)),
+                    }
                 }
                 Verb::Dial { number, action, .. } => self.dial(number.as_str(), action),
                 Verb::Redirect { url } => Some(Next::Ask(url, in_progress())),
@@ -298,8 +300,8 @@ impl Placed<'_> {
     async fn stream(&mut self, connect: crate::wire::twilio::twiml::ConnectStream) -> Option<Next> {
         let action = connect.action.clone();
         match self.carry_stream(connect).await {
-            StreamEnd::CallerHungUp | StreamEnd::Ordered(None) => Some(Next::Over),
-            StreamEnd::Ordered(Some(twiml)) => Some(Next::Document(twiml)),
+            StreamEnd::CallerHungUp => Some(Next::Over),
+            StreamEnd::Ordered(order) => Some(obeyed(order)),
             StreamEnd::ServerClosed if action.is_empty() => None,
             StreamEnd::ServerClosed => Some(Next::Ask(action, in_progress())),
         }
@@ -345,6 +347,15 @@ impl Placed<'_> {
 
     fn problem(&mut self, what: String) {
         self.note(PhoneEvent::Problem(what));
+    }
+}
+
+/// What the REST interface's order makes next.
+fn obeyed(order: Ordered) -> Next {
+    match order {
+        Ordered::Over => Next::Over,
+        Ordered::Twiml(twiml) => Next::Document(twiml),
+        Ordered::Ask(url) => Next::Ask(url, in_progress()),
     }
 }
 

@@ -40,7 +40,7 @@ pub enum PhoneEvent {
     ServerClosed(Option<u16>),
     /// `stop` left: the call or the stream was ended on this side.
     Stopped,
-    /// The REST interface ended the call, or gave it new TwiML.
+    /// The REST interface ended the call, gave it new TwiML, or had it ask another URL.
     Ordered {
         /// Whether it is to go on with new TwiML.
         twiml: bool,

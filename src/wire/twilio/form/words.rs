@@ -20,7 +20,7 @@ macro_rules! words {
             }
 
             /// Twilio's word, or none.
-            pub(super) fn read(word: Option<String>) -> Self {
+            pub fn of(word: Option<String>) -> Self {
                 let word = word.unwrap_or_default();
                 match word.as_str() {
                     $($word => Self::$variant,)+
