@@ -31,7 +31,7 @@ pub struct RestPlan {
     pub user: String,
     /// Its password.
     pub password: String,
-    /// The first requests are refused with these HTTP statuses (429, 500, 404).
+    /// The first requests are answered with these HTTP statuses: 200 is none, 429, 500 or 404 a refusal.
     pub refusals: Vec<u16>,
 }
 
@@ -172,7 +172,7 @@ fn judge(
     form: &Pairs,
 ) -> Result<RestOrder, (u16, u32, &'static str)> {
     let RestPlan { user, password, account: ours, refusals } = &desk.plan;
-    if let Some(status) = refusals.get(desk.requests.borrow().len()) {
+    if let Some(status) = refusals.get(desk.requests.borrow().len()).filter(|status| **status != 200) {
         let code = match status {
             429 => 20_429,
             404 => 20_404,

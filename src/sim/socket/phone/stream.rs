@@ -84,7 +84,9 @@ impl Placed<'_> {
             stream.wake(&mut self.caller, now);
             while let Some(frame) = stream.next_frame(now) {
                 self.watch(&frame);
-                if !say(socket, frame).await && !stream.is_over() {
+                // A network that breaks is not a caller who hangs up: the TwiML goes on.
+                let broke = frame == Frame::Reset;
+                if !say(socket, frame).await && (broke || !stream.is_over()) {
                     self.note(PhoneEvent::ServerClosed(None));
                     return StreamEnd::ServerClosed;
                 }
