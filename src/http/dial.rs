@@ -32,7 +32,7 @@ pub(super) async fn dial(State(app): State<Arc<App>>, request: Signed<DialOutcom
         app.over_for_good(&record.call);
         return Spoken::goodbye(words::NOBODY_THERE);
     };
-    if record.attempts >= MAX_ATTEMPTS {
+    if record.attempts >= app.allowed(&record, MAX_ATTEMPTS) {
         app.over_for_good(&record.call);
         return Spoken::goodbye(words::NOBODY_THERE);
     }

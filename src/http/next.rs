@@ -17,6 +17,10 @@ use crate::wire::twilio::form::NextRequest;
 /// How many streams a call may have because of accidents: whatever broke three was no accident.
 const MAX_ATTEMPTS: u8 = 3;
 
+/// A call has one stream more for each such time it has lasted: a long one meets more than one deploy, and in each it may
+/// be handed from one old instance to the next, which is no accident of its own.
+const ONE_MORE_EVERY_MS: i64 = 2 * 60_000;
+
 /// How long the caller waits in silence for the ledger.
 pub(super) const LEDGER_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -134,7 +138,13 @@ impl App {
         }
     }
 
-    /// One more stream for a call, or its fallback when it had `most` already.
+    /// How many streams a call may have by now, of which the first minutes may have `most`.
+    pub(super) fn allowed(&self, record: &CallRecord, most: u8) -> u8 {
+        let more = (self.clock)().saturating_sub(record.started_ms) / ONE_MORE_EVERY_MS;
+        most.saturating_add(u8::try_from(more.max(0)).unwrap_or(u8::MAX))
+    }
+
+    /// One more stream for a call, or its fallback when it had as many as it may.
     pub(super) async fn resume(
         self: &Arc<Self>,
         mut record: CallRecord,
@@ -148,7 +158,7 @@ impl App {
                 return self.without_answerer(nobody, &record);
             }
         };
-        if record.attempts >= most || self.tasks.hard().is_cancelled() {
+        if record.attempts >= self.allowed(&record, most) || self.tasks.hard().is_cancelled() {
             tracing::warn!(call.id = %record.call, attempts = record.attempts, "a call is not resumed again, and got the fallback");
             self.over_for_good(&record.call);
             return self.fall_back(&answerer.business, &record.to);
@@ -229,6 +239,23 @@ mod tests {
         let (house, twiml) = after(3, None).await;
         assert!(twiml.contains("+15550001111"), "{twiml}");
         assert!(!house.waits(4));
+    }
+
+    #[tokio::test]
+    async fn a_call_of_an_hour_is_handed_on_more_often_and_not_for_ever() {
+        let house = House::new().await;
+        house.keep(3, None).await;
+        let record = house.record().await;
+        let (hour, young) =
+            (CallRecord { started_ms: record.started_ms - 3_600_000, ..record.clone() }, record);
+        assert_eq!(house.app.allowed(&young, MAX_ATTEMPTS), MAX_ATTEMPTS);
+        assert_eq!(house.app.allowed(&hour, MAX_ATTEMPTS), MAX_ATTEMPTS + 30);
+        let ahead = CallRecord { started_ms: i64::MAX, ..young };
+        assert_eq!(
+            house.app.allowed(&ahead, MAX_ATTEMPTS),
+            MAX_ATTEMPTS,
+            "a clock that is ahead takes nothing"
+        );
     }
 
     #[tokio::test]
