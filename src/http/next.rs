@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Either, ready, select};
 
 use super::answer::{ATTEMPT, Leg, Nobody, Spoken};
 use super::signed::Signed;
@@ -24,6 +26,10 @@ const ONE_MORE_EVERY_MS: i64 = 2 * 60_000;
 /// How long the caller waits in silence for the ledger.
 pub(super) const LEDGER_PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long they wait for what was said before: asked for in the same breath, it is as long as two questions one after the
+/// other, and a model that knows nothing of the call is worse than another second.
+const HISTORY_PATIENCE: Duration = Duration::from_secs(2);
+
 /// The `action` of `<Connect>` and the `<Redirect>` behind it.
 pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextRequest>) -> Spoken {
     let attempt = request.query().first(ATTEMPT).and_then(|attempt| attempt.parse().ok()).unwrap_or(1);
@@ -32,7 +38,8 @@ pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextReques
         app.over_for_good(&call.call);
         return Spoken::hang_up();
     }
-    let mut record = match app.look_up(&call.call).await {
+    let (known, history) = app.look_up_with_history(&call.call).await;
+    let mut record = match known {
         Known::Call(record) => *record,
         Known::Nothing => return app.begin_anew(&call, attempt).await,
         Known::NotSaid => return app.fall_back_by_line(&call.to).await,
@@ -57,7 +64,18 @@ pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextReques
             Ok(answerer) => app.fall_back(&answerer.business, &record.to),
             Err(nobody) => app.without_answerer(nobody, &record),
         },
-        None => app.resume(record, Interruption::LineLost, MAX_ATTEMPTS).await,
+        None => app.resume(record, history, Interruption::LineLost, MAX_ATTEMPTS).await,
+    }
+}
+
+/// How a call goes on of which the ledger told this. Not to know what was said is not to know that nothing was.
+pub(super) fn go_on(history: Option<Vec<Turn>>, why: Interruption) -> Opening {
+    match (history, why) {
+        (Some(history), why) => Opening::Resume { history, why },
+        (None, Interruption::LineLost) => {
+            Opening::Resume { history: Vec::new(), why: Interruption::LineLostAndForgotten }
+        }
+        (None, why) => Opening::Resume { history: Vec::new(), why },
     }
 }
 
@@ -112,19 +130,30 @@ impl App {
         self.connect(&answerer, record, Opening::Greet, Slot::Wanted)
     }
 
-    /// What was said so far; nothing when the ledger cannot be asked. A call goes on without a memory rather than not.
-    pub(super) async fn history(&self, call: &CallSid) -> Vec<Turn> {
-        match tokio::time::timeout(LEDGER_PATIENCE, self.ledger.turns(call)).await {
-            Ok(Ok(turns)) => turns,
+    /// What the ledger knows of a call, and its answer to what was said in it: both are asked at once, for the caller hears
+    /// nothing meanwhile.
+    async fn look_up_with_history(&self, call: &CallSid) -> (Known, BoxFuture<'_, Option<Vec<Turn>>>) {
+        let (asked, told) = (call.clone(), call.clone());
+        let known = async move { self.look_up(&asked).await };
+        let history = async move { self.history(&told).await };
+        match select(known.boxed(), history.boxed()).await {
+            Either::Left((known, history)) => (known, history),
+            Either::Right((history, known)) => (known.await, ready(history).boxed()),
+        }
+    }
+
+    /// What was said so far; none when the ledger cannot be asked. A call goes on without a memory rather than not.
+    pub(super) async fn history(&self, call: &CallSid) -> Option<Vec<Turn>> {
+        match tokio::time::timeout(HISTORY_PATIENCE, self.ledger.turns(call)).await {
+            Ok(Ok(turns)) => return Some(turns),
             Ok(Err(error)) => {
                 tracing::warn!(call.id = %call, %error, "a call is resumed without its history");
-                Vec::new()
             }
             Err(_) => {
                 tracing::warn!(call.id = %call, "a call is resumed without its history: the ledger is slow");
-                Vec::new()
             }
         }
+        None
     }
 
     /// Keeps that nothing is meant to happen any more when the stream of a call closes.
@@ -148,6 +177,7 @@ impl App {
     pub(super) async fn resume(
         self: &Arc<Self>,
         mut record: CallRecord,
+        history: impl Future<Output = Option<Vec<Turn>>> + Send,
         why: Interruption,
         most: u8,
     ) -> Spoken {
@@ -167,8 +197,7 @@ impl App {
         record.intention = None;
         record.instance = self.instance.clone();
         tracing::info!(call.id = %record.call, attempt = record.attempts, "a call is resumed");
-        let history = self.history(&record.call).await;
-        self.connect(&answerer, record, Opening::Resume { history, why }, Slot::Wanted)
+        self.connect(&answerer, record, go_on(history.await, why), Slot::Wanted)
     }
 
     /// What is left for a caller whose business cannot be found any more.
@@ -232,6 +261,15 @@ mod tests {
             let token = twiml.split_once(r#"name="token" value=""#).unwrap().1.split_once('"').unwrap().0;
             assert_eq!(house.app.pass_key.check(token, NOW_S).unwrap().attempt, attempts + 1);
         }
+    }
+
+    #[test]
+    fn a_past_that_is_not_known_is_not_taken_for_none() {
+        let resume = |why| Opening::Resume { history: Vec::new(), why };
+        assert_eq!(go_on(Some(Vec::new()), Interruption::LineLost), resume(Interruption::LineLost));
+        assert_eq!(go_on(None, Interruption::LineLost), resume(Interruption::LineLostAndForgotten));
+        let failed = || Interruption::TransferFailed("the front office".to_owned());
+        assert_eq!(go_on(None, failed()), resume(failed()));
     }
 
     #[tokio::test]
