@@ -86,6 +86,8 @@ mod as_base64 {
 pub enum Interruption {
     /// The line to the model or to us was lost for a moment.
     LineLost,
+    /// The same, and nobody can say what was said before: the ledger does not answer.
+    LineLostAndForgotten,
     /// A transfer was not answered; the text is the destination's label.
     TransferFailed(String),
 }

@@ -32,14 +32,15 @@ pub(super) async fn dial(State(app): State<Arc<App>>, request: Signed<DialOutcom
         app.over_for_good(&record.call);
         return Spoken::goodbye(words::NOBODY_THERE);
     };
-    if record.attempts >= MAX_ATTEMPTS {
+    if record.attempts >= app.allowed(&record, MAX_ATTEMPTS) {
         app.over_for_good(&record.call);
         return Spoken::goodbye(words::NOBODY_THERE);
     }
     // Were it left standing, the next accident would ring the same telephone again.
     app.nothing_meant(&record.call).await;
     let label = label(&app, &record, &destination).await;
-    app.resume(record, Interruption::TransferFailed(label), MAX_ATTEMPTS).await
+    let call = record.call.clone();
+    app.resume(record, app.history(&call), Interruption::TransferFailed(label), MAX_ATTEMPTS).await
 }
 
 /// What people call the destination; its id when the business has forgotten it meanwhile.

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::App;
 use super::answer::Leg;
-use super::next::LEDGER_PATIENCE;
+use super::next::{LEDGER_PATIENCE, go_on};
 use super::refusal::Refusal;
 use super::signed::{likely_mistake, signature};
 use super::upgrade::{Upgrade, in_json, look_at};
@@ -226,17 +226,15 @@ async fn begin_here(app: &Arc<App>, pass: &Pass, start: &Start) -> Result<(), Re
         tracing::warn!(call.id = %pass.call, "nobody answers a stream: {nobody}");
         Refused::UnknownCall
     })?;
-    let kept = app.kept(&pass.call).await;
+    let history = async { if pass.attempt > 1 { Some(app.history(&pass.call).await) } else { None } };
+    // The caller hears nothing meanwhile: both are asked at once.
+    let (kept, history) = tokio::join!(app.kept(&pass.call), history);
     let record = CallRecord {
         attempts: pass.attempt,
         instance: app.instance.clone(),
         ..kept.unwrap_or_else(|| app.record(&leg, &answerer))
     };
-    let opening = if pass.attempt > 1 {
-        Opening::Resume { history: app.history(&pass.call).await, why: Interruption::LineLost }
-    } else {
-        Opening::Greet
-    };
+    let opening = history.map_or(Opening::Greet, |history| go_on(history, Interruption::LineLost));
     if record.intention.is_some() {
         // Whoever waits for this caller elsewhere has given up on the model there. It is tried again here, and if it
         // answers, nothing was meant.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Either, ready, select};
 
 use super::answer::{ATTEMPT, Leg, Nobody, Spoken};
 use super::signed::Signed;
@@ -17,8 +19,16 @@ use crate::wire::twilio::form::NextRequest;
 /// How many streams a call may have because of accidents: whatever broke three was no accident.
 const MAX_ATTEMPTS: u8 = 3;
 
+/// A call has one stream more for each such time it has lasted: a long one meets more than one deploy, and in each it may
+/// be handed from one old instance to the next, which is no accident of its own.
+const ONE_MORE_EVERY_MS: i64 = 2 * 60_000;
+
 /// How long the caller waits in silence for the ledger.
 pub(super) const LEDGER_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long they wait for what was said before: asked for in the same breath, it is as long as two questions one after the
+/// other, and a model that knows nothing of the call is worse than another second.
+const HISTORY_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The `action` of `<Connect>` and the `<Redirect>` behind it.
 pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextRequest>) -> Spoken {
@@ -28,7 +38,8 @@ pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextReques
         app.over_for_good(&call.call);
         return Spoken::hang_up();
     }
-    let mut record = match app.look_up(&call.call).await {
+    let (known, history) = app.look_up_with_history(&call.call).await;
+    let mut record = match known {
         Known::Call(record) => *record,
         Known::Nothing if app.can_only_hold(attempt > 1) => {
             return app.keep_waiting(&call.call, attempt.saturating_sub(1));
@@ -58,7 +69,18 @@ pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextReques
             Err(nobody) => app.without_answerer(nobody, &record),
         },
         None if app.can_only_hold(attempt > taken) => app.keep_waiting(&call.call, taken),
-        None => app.resume(record, Interruption::LineLost, MAX_ATTEMPTS).await,
+        None => app.resume(record, history, Interruption::LineLost, MAX_ATTEMPTS).await,
+    }
+}
+
+/// How a call goes on of which the ledger told this. Not to know what was said is not to know that nothing was.
+pub(super) fn go_on(history: Option<Vec<Turn>>, why: Interruption) -> Opening {
+    match (history, why) {
+        (Some(history), why) => Opening::Resume { history, why },
+        (None, Interruption::LineLost) => {
+            Opening::Resume { history: Vec::new(), why: Interruption::LineLostAndForgotten }
+        }
+        (None, why) => Opening::Resume { history: Vec::new(), why },
     }
 }
 
@@ -127,19 +149,30 @@ impl App {
         self.connect(&answerer, record, Opening::Greet, Slot::Wanted)
     }
 
-    /// What was said so far; nothing when the ledger cannot be asked. A call goes on without a memory rather than not.
-    pub(super) async fn history(&self, call: &CallSid) -> Vec<Turn> {
-        match tokio::time::timeout(LEDGER_PATIENCE, self.ledger.turns(call)).await {
-            Ok(Ok(turns)) => turns,
+    /// What the ledger knows of a call, and its answer to what was said in it: both are asked at once, for the caller hears
+    /// nothing meanwhile.
+    async fn look_up_with_history(&self, call: &CallSid) -> (Known, BoxFuture<'_, Option<Vec<Turn>>>) {
+        let (asked, told) = (call.clone(), call.clone());
+        let known = async move { self.look_up(&asked).await };
+        let history = async move { self.history(&told).await };
+        match select(known.boxed(), history.boxed()).await {
+            Either::Left((known, history)) => (known, history),
+            Either::Right((history, known)) => (known.await, ready(history).boxed()),
+        }
+    }
+
+    /// What was said so far; none when the ledger cannot be asked. A call goes on without a memory rather than not.
+    pub(super) async fn history(&self, call: &CallSid) -> Option<Vec<Turn>> {
+        match tokio::time::timeout(HISTORY_PATIENCE, self.ledger.turns(call)).await {
+            Ok(Ok(turns)) => return Some(turns),
             Ok(Err(error)) => {
                 tracing::warn!(call.id = %call, %error, "a call is resumed without its history");
-                Vec::new()
             }
             Err(_) => {
                 tracing::warn!(call.id = %call, "a call is resumed without its history: the ledger is slow");
-                Vec::new()
             }
         }
+        None
     }
 
     /// Keeps that nothing is meant to happen any more when the stream of a call closes.
@@ -153,10 +186,17 @@ impl App {
         }
     }
 
-    /// One more stream for a call, or its fallback when it had `most` already.
+    /// How many streams a call may have by now, of which the first minutes may have `most`.
+    pub(super) fn allowed(&self, record: &CallRecord, most: u8) -> u8 {
+        let more = (self.clock)().saturating_sub(record.started_ms) / ONE_MORE_EVERY_MS;
+        most.saturating_add(u8::try_from(more.max(0)).unwrap_or(u8::MAX))
+    }
+
+    /// One more stream for a call, or its fallback when it had as many as it may.
     pub(super) async fn resume(
         self: &Arc<Self>,
         mut record: CallRecord,
+        history: impl Future<Output = Option<Vec<Turn>>> + Send,
         why: Interruption,
         most: u8,
     ) -> Spoken {
@@ -167,7 +207,7 @@ impl App {
                 return self.without_answerer(nobody, &record);
             }
         };
-        if record.attempts >= most {
+        if record.attempts >= self.allowed(&record, most) {
             tracing::warn!(call.id = %record.call, attempts = record.attempts, "a call is not resumed again, and got the fallback");
             self.over_for_good(&record.call);
             return self.fall_back(&answerer.business, &record.to);
@@ -176,8 +216,7 @@ impl App {
         record.intention = None;
         record.instance = self.instance.clone();
         tracing::info!(call.id = %record.call, attempt = record.attempts, "a call is resumed");
-        let history = self.history(&record.call).await;
-        self.connect(&answerer, record, Opening::Resume { history, why }, Slot::Wanted)
+        self.connect(&answerer, record, go_on(history.await, why), Slot::Wanted)
     }
 
     /// What is left for a caller whose business cannot be found any more.
@@ -243,11 +282,37 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_past_that_is_not_known_is_not_taken_for_none() {
+        let resume = |why| Opening::Resume { history: Vec::new(), why };
+        assert_eq!(go_on(Some(Vec::new()), Interruption::LineLost), resume(Interruption::LineLost));
+        assert_eq!(go_on(None, Interruption::LineLost), resume(Interruption::LineLostAndForgotten));
+        let failed = || Interruption::TransferFailed("the front office".to_owned());
+        assert_eq!(go_on(None, failed()), resume(failed()));
+    }
+
     #[tokio::test]
     async fn a_third_accident_is_none() {
         let (house, twiml) = after(3, None).await;
         assert!(twiml.contains("+15550001111"), "{twiml}");
         assert!(!house.waits(4));
+    }
+
+    #[tokio::test]
+    async fn a_call_of_an_hour_is_handed_on_more_often_and_not_for_ever() {
+        let house = House::new().await;
+        house.keep(3, None).await;
+        let record = house.record().await;
+        let (hour, young) =
+            (CallRecord { started_ms: record.started_ms - 3_600_000, ..record.clone() }, record);
+        assert_eq!(house.app.allowed(&young, MAX_ATTEMPTS), MAX_ATTEMPTS);
+        assert_eq!(house.app.allowed(&hour, MAX_ATTEMPTS), MAX_ATTEMPTS + 30);
+        let ahead = CallRecord { started_ms: i64::MAX, ..young };
+        assert_eq!(
+            house.app.allowed(&ahead, MAX_ATTEMPTS),
+            MAX_ATTEMPTS,
+            "a clock that is ahead takes nothing"
+        );
     }
 
     #[tokio::test]

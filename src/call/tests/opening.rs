@@ -151,6 +151,15 @@ fn a_stream_of_another_format_is_refused_with_its_name() {
 }
 
 #[test]
+fn a_call_whose_past_is_not_known_asks_where_it_was_and_does_not_greet() {
+    let opening = Opening::Resume { history: vec![], why: Interruption::LineLostAndForgotten };
+    let mut stage = Stage::new(Brief { attempt: 2, opening, ..brief() });
+    stage.model(FromModel::Ready(AudioFormat::Mulaw8k));
+    let instructions = stage.last_ask().unwrap().0.unwrap();
+    assert!(instructions.contains("Do not greet") && instructions.contains("ask where you were"));
+}
+
+#[test]
 fn a_call_that_broke_before_a_word_was_heard_greets() {
     let opening = Opening::Resume { history: vec![], why: Interruption::LineLost };
     let mut stage = Stage::new(Brief { attempt: 2, opening, ..brief() });

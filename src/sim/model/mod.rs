@@ -37,6 +37,8 @@ const GARBAGE: [&str; 6] = [
     r#"{"type":"response.output_audio.delta","delta":7}"#,
     r#"{"type":"response.output_audio.delta","event_id":"e","response_id":"r","item_id":"i","output_index":0,"content_index":0,"delta":"%"}"#,
 ];
+/// How the event begins that comes fifty times a second.
+const AUDIO: &str = r#"{"type":"input_audio_buffer.append""#;
 
 /// One event of ours, as the service got it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +93,7 @@ pub struct ModelService {
     said_bytes: usize,
     counter: u64,
     heard: Vec<ClientEvent>,
-    keeps_events: bool,
+    keeps_audio: bool,
     refusals: Vec<ServiceRefusal>,
 }
 
@@ -138,7 +140,7 @@ impl ModelService {
             said_bytes: 0,
             counter: 0,
             heard: Vec::new(),
-            keeps_events: true,
+            keeps_audio: true,
             refusals: Vec::new(),
             script,
         };
@@ -146,9 +148,9 @@ impl ModelService {
         service
     }
 
-    /// Keeps no event of the client's from now on: for long calls by the thousand.
-    pub fn forget_events(&mut self) {
-        self.keeps_events = false;
+    /// Keeps none of the client's audio from now on: for long calls by the thousand.
+    pub fn forget_audio(&mut self) {
+        self.keeps_audio = false;
     }
 
     /// Hears a frame of the client's.
@@ -157,7 +159,7 @@ impl ModelService {
             return;
         }
         if let Frame::Text(text) = &frame
-            && self.keeps_events
+            && (self.keeps_audio || !text.starts_with(AUDIO))
         {
             self.heard.push(ClientEvent { at: now, text: text.clone() });
         }

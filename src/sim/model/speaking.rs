@@ -152,7 +152,8 @@ impl ModelService {
     fn choose(&mut self, ask: Ask) -> Reply {
         if ask == Ask::Instructed && !self.greeted {
             self.greeted = true;
-            return self.script.greeting.clone();
+            let resumed = self.script.resumed.clone().filter(|_| !self.conversation.is_empty());
+            return resumed.unwrap_or_else(|| self.script.greeting.clone());
         }
         let [instructed, turns, after_tool] = &mut self.replies_given;
         let (list, given) = match ask {

@@ -32,7 +32,7 @@ pub struct RestPlan {
     pub user: String,
     /// Its password.
     pub password: String,
-    /// The first requests are refused with these HTTP statuses (429, 500, 404).
+    /// The first requests are answered with these HTTP statuses: 200 is none, 429, 500 or 404 a refusal.
     pub refusals: Vec<u16>,
 }
 
@@ -295,7 +295,8 @@ fn judge(
     headers: &HeaderMap,
     form: &Pairs,
 ) -> Result<RestOrder, RefusedWith> {
-    if let Some(status) = desk.plan.refusals.get(desk.requests.borrow().len()) {
+    let refusal = desk.plan.refusals.get(desk.requests.borrow().len());
+    if let Some(status) = refusal.filter(|status| **status != 200) {
         let code = match status {
             429 => 20_429,
             404 => 20_404,

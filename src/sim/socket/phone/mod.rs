@@ -140,6 +140,8 @@ impl Phone {
             .user_agent("TwilioProxy/1.1")
             .connect_timeout(CONNECT_PATIENCE)
             .timeout(WEBHOOK_PATIENCE)
+            // What a caller's next webhook goes through is another proxy of Twilio's, and another connection.
+            .pool_max_idle_per_host(0)
             .no_proxy()
             .build()
             .map_err(SocketError::Client)?;
