@@ -25,7 +25,8 @@ pub use self::firestore::Firestore;
 pub use self::sqlite::Sqlite;
 use crate::domain::{
     Business, BusinessId, BusinessImport, CallRecord, CallSid, InstanceId, Intention, Message, Month,
-    MonthUsage, Notice, NoticeId, PhoneNumber, Place, Plan, PlanId, Recording, StreamEnd, Turn,
+    MonthUsage, Notice, NoticeId, PhoneNumber, Place, Plan, PlanId, Recording, RecordingSid, StreamEnd, Turn,
+    Voicemail,
 };
 
 /// Who answers: businesses, the lines they own, and the plans they have paid for.
@@ -73,7 +74,7 @@ pub trait Directory: Send + Sync + fmt::Debug {
     async fn remove_plan(&self, id: &PlanId) -> Result<bool, StoreError>;
 }
 
-/// What happened: calls, their streams and turns, the messages people left, and what it adds up to.
+/// What happened: calls, their streams and turns, the messages and voicemails people left, and what it adds up to.
 ///
 /// What is told of a call before it is opened is kept, and shows when it is: the instance that answered the webhook
 /// and the one that carries the stream need not wait for each other. Everything can be told again, in any order, and
@@ -125,6 +126,23 @@ pub trait Ledger: Send + Sync + fmt::Debug {
 
     /// The message one tool call took.
     async fn message(&self, call: &CallSid, tool_call: &str) -> Result<Option<Message>, StoreError>;
+
+    /// Keeps a voicemail, and with it what the business is to be told. One recording is kept once, as it came first. Its
+    /// call need not be known.
+    async fn keep_voicemail(&self, voicemail: &Voicemail, notice: Option<&Notice>) -> Result<(), StoreError>;
+
+    /// The newest [`VOICEMAILS_LISTED`] voicemails of a business, oldest first.
+    async fn voicemails(&self, business: &BusinessId) -> Result<Vec<Voicemail>, StoreError>;
+
+    /// Those that were left in one call, oldest first.
+    async fn voicemails_in(&self, call: &CallSid) -> Result<Vec<Voicemail>, StoreError>;
+
+    /// The voicemail of that recording, if it is this business's.
+    async fn voicemail(
+        &self,
+        business: &BusinessId,
+        recording: &RecordingSid,
+    ) -> Result<Option<Voicemail>, StoreError>;
 
     /// Keeps that a stream was recorded, in the place of what was kept for the same attempt.
     async fn keep_recording(&self, call: &CallSid, recording: &Recording) -> Result<(), StoreError>;
@@ -409,6 +427,9 @@ pub enum Change {
 
 /// More messages than anybody reads in one go, few enough to hold in memory (about a MB).
 pub const MESSAGES_LISTED: u32 = 1_000;
+
+/// The same for voicemails.
+pub const VOICEMAILS_LISTED: u32 = 1_000;
 
 /// The same for notices.
 pub const NOTICES_LISTED: u32 = 1_000;

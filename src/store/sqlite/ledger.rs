@@ -8,7 +8,7 @@ use super::usage::follow;
 use super::{Sqlite, Writing, bad_id, failed, more_than, page, whole};
 use crate::domain::{
     BusinessId, CallRecord, CallSid, InstanceId, Intention, Message, Month, MonthUsage, Notice, Recording,
-    StreamEnd, Turn,
+    RecordingSid, StreamEnd, Turn, Voicemail,
 };
 use crate::store::document;
 use crate::store::{CallKey, Certainty, Ledger, Listing, MESSAGES_LISTED, StoreError};
@@ -226,6 +226,26 @@ impl Ledger for Sqlite {
                 .await
                 .map_err(failed("look up a message"))?;
         found.map(|text| document::read(&text, || format!("a message of calls/{call}"))).transpose()
+    }
+
+    async fn keep_voicemail(&self, voicemail: &Voicemail, notice: Option<&Notice>) -> Result<(), StoreError> {
+        self.put_voicemail(voicemail, notice).await
+    }
+
+    async fn voicemails(&self, business: &BusinessId) -> Result<Vec<Voicemail>, StoreError> {
+        self.voicemails_for(business).await
+    }
+
+    async fn voicemails_in(&self, call: &CallSid) -> Result<Vec<Voicemail>, StoreError> {
+        self.voicemails_of(call).await
+    }
+
+    async fn voicemail(
+        &self,
+        business: &BusinessId,
+        recording: &RecordingSid,
+    ) -> Result<Option<Voicemail>, StoreError> {
+        self.one_voicemail(business, recording).await
     }
 
     async fn keep_recording(&self, call: &CallSid, recording: &Recording) -> Result<(), StoreError> {
