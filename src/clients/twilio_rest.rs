@@ -1,17 +1,20 @@
-//! Twilio's REST interface, as far as a call needs it: hang up, and ring somebody else.
+//! Twilio's REST interface, as far as a call needs it: hang up, ring somebody else, and hear what was recorded.
 //!
-//! Source: Twilio, "Update a Call resource". A call that is over already cannot be ended or transferred, which is
+//! Source: Twilio, "Update a Call resource", "Fetch a Recording's media file". A call that is over already cannot be ended or transferred, which is
 //! what was wanted or does no harm, so it is no error here.
+
+mod audio;
 
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::{Response, Url};
+use reqwest::{RequestBuilder, Response, Url};
 use rustls::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
+pub use self::audio::Audio;
 use crate::domain::{AccountSid, CallSid};
 
 /// All tries together. The caller hears nothing meanwhile; after that, closing the stream does the same by another way.
@@ -76,6 +79,9 @@ pub enum RestError {
     /// All tries together took too long.
     #[error("Twilio's REST interface did not answer within {} s", TOTAL_PATIENCE.as_secs())]
     Timeout,
+    /// More came than a recording can be.
+    #[error("the recording has more than {} bytes", audio::MOST_AUDIO_BYTES)]
+    TooLarge,
     /// Twilio said no.
     #[error("twilio refused: HTTP {status}{}", Code(*.code))]
     Refused {
@@ -92,7 +98,7 @@ impl RestError {
         match self {
             Self::Unreachable(_) | Self::Timeout => true,
             Self::Refused { status, .. } => *status == 429 || *status >= 500,
-            Self::Url | Self::Setup(_) => false,
+            Self::Url | Self::Setup(_) | Self::TooLarge => false,
         }
     }
 }
@@ -144,13 +150,27 @@ impl TwilioRest {
         change: (&str, &str),
         repeat: Repeat,
     ) -> Result<Done, RestError> {
-        let mut url = self.base.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(["2010-04-01", "Accounts", account.as_str(), "Calls"]);
-            path.push(&format!("{call}.json"));
-        }
+        let url = self.url(account, "Calls", &format!("{call}.json"));
         let tries = self.try_until_clear(&url, change, repeat);
         timeout(TOTAL_PATIENCE, tries).await.unwrap_or(Err(RestError::Timeout))
+    }
+
+    /// Where something of an account is.
+    fn url(&self, account: &AccountSid, kind: &str, file: &str) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["2010-04-01", "Accounts", account.as_str(), kind, file]);
+        }
+        url
+    }
+
+    /// With what proves who we are.
+    fn signed(&self, request: RequestBuilder) -> RequestBuilder {
+        let (user, password) = match &self.credentials {
+            Credentials::AuthToken { account, token } => (account.as_str(), token),
+            Credentials::ApiKey { key, secret } => (key.as_str(), secret),
+        };
+        request.basic_auth(user, Some(password.expose_secret()))
     }
 
     async fn try_until_clear(
@@ -172,12 +192,7 @@ impl TwilioRest {
     }
 
     async fn try_once(&self, url: &Url, change: (&str, &str)) -> Result<Done, RestError> {
-        let (user, password) = match &self.credentials {
-            Credentials::AuthToken { account, token } => (account.as_str(), token),
-            Credentials::ApiKey { key, secret } => (key.as_str(), secret),
-        };
-        let request =
-            self.http.post(url.clone()).basic_auth(user, Some(password.expose_secret())).form(&[change]);
+        let request = self.signed(self.http.post(url.clone())).form(&[change]);
         let response = request.send().await.map_err(|error| RestError::Unreachable(error.without_url()))?;
         let status = response.status();
         if status.is_success() {
