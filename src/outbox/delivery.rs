@@ -147,6 +147,11 @@ async fn happened(settings: &OutboxSettings, notice: &Notice) -> Result<Happened
             }
             Ok(Happened::MessageTaken(Box::new(message)))
         }
+        About::VoicemailLeft { recording, .. } => {
+            let voicemail = ledger.voicemail(&notice.business, recording);
+            let voicemail = asked("look up a voicemail to tell of", voicemail).await?;
+            Ok(Happened::VoicemailLeft(Box::new(voicemail.ok_or(Untold::Missing)?)))
+        }
         About::LimitReached { limit, day } => Ok(Happened::LimitReached(*limit, day.clone())),
     }
 }

@@ -50,6 +50,23 @@ async fn the_end_of_a_call_is_told_with_what_was_said() {
 }
 
 #[tokio::test]
+async fn a_voicemail_is_told_with_where_to_hear_it() {
+    let receiver = Receiver::new(&[Reply::Status(204)]).await;
+    let house = House::new(&[("business-1", &receiver.url)]).await;
+    let voicemail = voicemail();
+    let (call, recording) = (voicemail.call.clone(), voicemail.recording.clone());
+    let notice = Notice::new(business_id("business-1"), About::VoicemailLeft { call, recording }, BEGAN_MS);
+    house.store.keep_voicemail(&voicemail, Some(&notice)).await.unwrap();
+    let _running = house.begin();
+    house.all_told("business-1").await;
+    let heard = receiver.heard.lock().unwrap();
+    let [(headers, body)] = &heard[..] else { panic!("{} requests", heard.len()) };
+    assert_eq!(headers["webhook-id"], notice.id.as_str());
+    assert_eq!((&body["type"], &body["data"]["durationMs"]), (&"voicemail.left".into(), &7_000.into()));
+    assert_eq!(body["data"]["recordingUrl"], voicemail.url.reveal().as_str());
+}
+
+#[tokio::test]
 async fn a_message_is_told_as_soon_as_somebody_nudges() {
     let receiver = Receiver::new(&[Reply::Status(204)]).await;
     let house = House::new(&[("business-1", &receiver.url)]).await;
