@@ -1,22 +1,23 @@
-//! The REST calls of Twilio's that we make: ending a live call, and giving it new TwiML.
+//! The REST calls of Twilio's that we make: ending a live call, giving it new TwiML, and hearing what was recorded.
 
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, RawForm, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::SocketError;
-use crate::domain::{AccountSid, CallSid};
+use crate::audio::wav;
+use crate::domain::{AccountSid, CallSid, RecordingSid};
 use crate::wire::twilio::form::Pairs;
 
 /// Orders that a telephone has not taken yet; each is taken at once, so that this is only reached by thousands.
@@ -60,12 +61,14 @@ pub struct RestRequest {
 pub struct RestLine {
     orders: broadcast::Sender<RestOrder>,
     live: Arc<watch::Sender<BTreeSet<CallSid>>>,
+    /// The files of what telephones recorded, for as long as the interface is there.
+    recordings: Arc<watch::Sender<BTreeMap<RecordingSid, Bytes>>>,
+    base: Arc<str>,
 }
 
 /// Twilio's REST interface on a port of this machine, until it is dropped.
 #[derive(Debug)]
 pub struct RestServer {
-    address: SocketAddr,
     line: RestLine,
     requests: watch::Receiver<Vec<RestRequest>>,
     _serving: JoinSet<()>,
@@ -84,23 +87,29 @@ impl RestServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(SocketError::Listen)?;
         let address = listener.local_addr().map_err(SocketError::Listen)?;
         let (orders, _) = broadcast::channel(MOST_ORDERS);
-        let line = RestLine { orders, live: Arc::new(watch::channel(BTreeSet::new()).0) };
+        let line = RestLine {
+            orders,
+            live: Arc::new(watch::channel(BTreeSet::new()).0),
+            recordings: Arc::new(watch::channel(BTreeMap::new()).0),
+            base: format!("http://{address}").into(),
+        };
         let (sender, requests) = watch::channel(Vec::new());
         let desk = Arc::new(Desk { plan, line: line.clone(), requests: sender });
         let router = Router::new()
             .route("/2010-04-01/Accounts/{account}/Calls/{call}", post(update_call))
+            .route("/2010-04-01/Accounts/{account}/Recordings/{file}", get(hear))
             .with_state(desk);
         let mut serving = JoinSet::new();
         serving.spawn(async move {
             // It only ends with the task: an accept that fails is tried again within.
             let _ended = axum::serve(listener, router).await;
         });
-        Ok(Self { address, line, requests, _serving: serving })
+        Ok(Self { line, requests, _serving: serving })
     }
 
     /// The base of its URLs, in place of `https://api.twilio.com`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.line.base().to_owned()
     }
 
     /// For the telephones whose calls it governs.
@@ -120,6 +129,25 @@ impl RestLine {
             live.insert(call.clone());
         });
         self.orders.subscribe()
+    }
+
+    /// Keeps what a caller said, in µ-law, as the file it is asked for as.
+    pub(super) fn keep(&self, recording: &RecordingSid, audio: &[u8]) {
+        let size = u32::try_from(audio.len()).unwrap_or(wav::UNKNOWN_BYTES);
+        let file = [&wav::header(1, wav::Encoding::Mulaw8k, size), audio].concat();
+        self.recordings.send_modify(|recordings| {
+            recordings.insert(recording.clone(), file.into());
+        });
+    }
+
+    /// Which recordings there are.
+    pub fn kept(&self) -> Vec<RecordingSid> {
+        self.recordings.borrow().keys().cloned().collect()
+    }
+
+    /// What the URLs of recordings begin with.
+    pub(super) fn base(&self) -> &str {
+        &self.base
     }
 
     pub(super) fn end(&self, call: &CallSid) {
@@ -163,6 +191,30 @@ async fn update_call(
     }
 }
 
+/// The file of a recording.
+async fn hear(
+    State(desk): State<Arc<Desk>>,
+    Path((account, file)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    if !desk.lets_in(&headers) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    let recordings = desk.line.recordings.borrow();
+    let name = file.strip_suffix(".wav").and_then(|name| RecordingSid::parse(name).ok());
+    let audio = name.filter(|_| account == desk.plan.account.as_str()).and_then(|name| recordings.get(&name));
+    let wav = [(header::CONTENT_TYPE, "audio/x-wav")];
+    audio.map_or_else(|| StatusCode::NOT_FOUND.into_response(), |audio| (wav, audio.clone()).into_response())
+}
+
+impl Desk {
+    fn lets_in(&self, headers: &HeaderMap) -> bool {
+        let RestPlan { user, password, .. } = &self.plan;
+        let expected = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        headers.get(header::AUTHORIZATION).is_some_and(|value| value.as_bytes() == expected.as_bytes())
+    }
+}
+
 /// What a request asks for, or the status, code and message it is refused with.
 fn judge(
     desk: &Desk,
@@ -171,7 +223,7 @@ fn judge(
     headers: &HeaderMap,
     form: &Pairs,
 ) -> Result<RestOrder, (u16, u32, &'static str)> {
-    let RestPlan { user, password, account: ours, refusals } = &desk.plan;
+    let RestPlan { account: ours, refusals, .. } = &desk.plan;
     if let Some(status) = refusals.get(desk.requests.borrow().len()) {
         let code = match status {
             429 => 20_429,
@@ -181,8 +233,7 @@ fn judge(
         };
         return Err((*status, code, "The request is refused."));
     }
-    let expected = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
-    if headers.get(header::AUTHORIZATION).is_none_or(|value| value.as_bytes() != expected.as_bytes()) {
+    if !desk.lets_in(headers) {
         return Err((401, 20_003, "Authenticate"));
     }
     let live = desk.line.live.borrow();

@@ -179,7 +179,10 @@ fn stream_event(stream: &StreamSid, event: &str, error: Option<String>) -> Vec<(
 }
 
 /// The next order for this call: none within is the end, some is new TwiML. For ever when there is no REST interface.
-async fn next_order(orders: &mut Option<broadcast::Receiver<RestOrder>>, call: &CallSid) -> Option<String> {
+pub(super) async fn next_order(
+    orders: &mut Option<broadcast::Receiver<RestOrder>>,
+    call: &CallSid,
+) -> Option<String> {
     while let Some(receiver) = orders {
         match receiver.recv().await {
             Ok(RestOrder::Complete(of)) if of == *call => return None,
