@@ -98,6 +98,9 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// True for exactly one asker: the one that may carry this stream of the call. Asking again, even by the same
     /// instance, is refused; so an answer that got lost costs the attempt. Raises the record's attempts and names the
     /// instance.
+    ///
+    /// Claiming a later attempt than any before takes back that the call was over, told or presumed: a transfer nobody
+    /// answered has come back, or a stream has come after all. The call is over again when that is told anew.
     async fn claim_attempt(
         &self,
         call: &CallSid,
@@ -148,8 +151,8 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     async fn keep_recording(&self, call: &CallSid, recording: &Recording) -> Result<(), StoreError>;
 
     /// One stream is over. The first word about an attempt stays; a word of an instance about a stream that another
-    /// one has claimed is dropped. The call is over too when the ending is no accident, and then a late accident does
-    /// not replace its ending.
+    /// one has claimed is dropped. The call is over too when the ending is no accident and no later stream was claimed,
+    /// and then a late accident does not replace its ending.
     async fn end_stream(&self, call: &CallSid, end: &StreamEnd) -> Result<(), StoreError>;
 
     /// The model's part of the call is over, at a time in milliseconds since 1970. Of the times that are told for sure,
@@ -160,7 +163,8 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// What a business used in a month: of every call that is over its time, and of every stream that is over its use.
     /// It never counts anything twice, and follows when a presumed end is corrected.
     ///
-    /// When a call that [`CallRecord::tells`] is over, a notice about it is kept in the same breath.
+    /// When a call that [`CallRecord::tells`] is over, a notice about it is kept in the same breath; it is due a little
+    /// later when the call may come back.
     async fn month(&self, business: &BusinessId, month: Month) -> Result<MonthUsage, StoreError>;
 
     /// The months in which a business used anything, the latest first.

@@ -58,13 +58,7 @@ impl Ledger for Firestore {
         attempt: u8,
         instance: &InstanceId,
     ) -> Result<bool, StoreError> {
-        let claim = |document: &mut CallDocument| {
-            let is_free = !document.known.claims.contains_key(&attempt);
-            if is_free {
-                document.known.claims.insert(attempt, instance.clone());
-            }
-            is_free
-        };
+        let claim = |document: &mut CallDocument| document.known.claim(attempt, instance);
         self.change("claim a stream of a call", call, Look::First, claim).await
     }
 
