@@ -10,7 +10,8 @@ use super::clock::Clock;
 use crate::call::{Brief, Opening};
 use crate::domain::{
     AccountSid, Business, BusinessId, CallRecord, CallSid, Ending, InstanceId, Intention, Message,
-    MicroDollars, Month, MonthUsage, Notice, Pii, PlanId, Recording, StreamEnd, Turn, Usage,
+    MicroDollars, Month, MonthUsage, Notice, Pii, PlanId, Recording, RecordingSid, StreamEnd, Turn, Usage,
+    Voicemail,
 };
 use crate::store::{
     CallKey, Certainty, Lapsed, LeaseClaim, Ledger, Listing, Seating, SlotWish, Slots, StoreError,
@@ -111,6 +112,18 @@ impl Ledger for TestLedger {
         Ok(Vec::new())
     }
     async fn message(&self, _: &CallSid, _: &str) -> Result<Option<Message>, StoreError> {
+        Ok(None)
+    }
+    async fn keep_voicemail(&self, voicemail: &Voicemail, _: Option<&Notice>) -> Result<(), StoreError> {
+        self.keep(format!("voicemail {}", voicemail.recording)).await
+    }
+    async fn voicemails(&self, _: &BusinessId) -> Result<Vec<Voicemail>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn voicemails_in(&self, _: &CallSid) -> Result<Vec<Voicemail>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn voicemail(&self, _: &BusinessId, _: &RecordingSid) -> Result<Option<Voicemail>, StoreError> {
         Ok(None)
     }
     async fn keep_recording(&self, _: &CallSid, recording: &Recording) -> Result<(), StoreError> {

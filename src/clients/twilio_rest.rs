@@ -1,9 +1,10 @@
-//! Twilio's REST interface, as far as a call needs it: hang up, ring somebody else, ask what is next; and see what has
-//! become of it.
+//! Twilio's REST interface, as far as a call needs it: hang up, ring somebody else, ask what is next; see what has become
+//! of it, and hear what was recorded.
 //!
-//! Source: Twilio, "Update a Call resource". A call that is over already cannot be ended or transferred, which is
-//! what was wanted or does no harm, so it is no error here.
+//! Source: Twilio, "Update a Call resource", "Fetch a Recording's media file". A call that is over already cannot be
+//! ended or transferred, which is what was wanted or does no harm, so it is no error here.
 
+mod audio;
 mod calls;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
+pub use self::audio::Audio;
 pub use self::calls::{InProgress, Standing};
 use crate::domain::{AccountSid, CallSid};
 
@@ -84,6 +86,9 @@ pub enum RestError {
     /// What came is not what Twilio writes, or far too much of it.
     #[error("what Twilio's REST interface answered cannot be read; see that TWILIO_API_URL is Twilio's")]
     Unreadable,
+    /// More came than a recording can be.
+    #[error("the recording has more than {} bytes", audio::MOST_AUDIO_BYTES)]
+    TooLarge,
     /// Twilio said no.
     #[error("twilio refused: HTTP {status}{}", Code(*.code))]
     Refused {
@@ -100,7 +105,7 @@ impl RestError {
         match self {
             Self::Unreachable(_) | Self::Timeout => true,
             Self::Refused { status, .. } => *status == 429 || *status >= 500,
-            Self::Url | Self::Setup(_) | Self::Unreadable => false,
+            Self::Url | Self::Setup(_) | Self::Unreadable | Self::TooLarge => false,
         }
     }
 }
@@ -203,6 +208,7 @@ impl TwilioRest {
         url
     }
 
+    /// With what proves who we are.
     fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
         let (user, password) = match &self.credentials {
             Credentials::AuthToken { account, token } => (account.as_str(), token),

@@ -75,6 +75,8 @@ pub enum Fallback {
     Transfer(DestinationId),
     /// A sentence, then the end.
     Message(String),
+    /// A sentence, then a tone, and what the caller says after it is kept for the business.
+    Voicemail(String),
 }
 
 /// What a model may do for a caller.

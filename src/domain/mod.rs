@@ -21,10 +21,11 @@ pub use business::{
 };
 pub use call_record::{
     CallRecord, Ending, Intention, Message, ModalityTokens, MonthUsage, Recording, Speaker, StreamEnd, Turn,
-    Usage,
+    Usage, Voicemail,
 };
 pub use ids::{
-    AccountSid, BusinessId, CallSid, DestinationId, IdError, InstanceId, NoticeId, PlanId, StreamSid,
+    AccountSid, BusinessId, CallSid, DestinationId, IdError, InstanceId, NoticeId, PlanId, RecordingSid,
+    StreamSid,
 };
 pub use moment::Moment;
 pub use money::MicroDollars;

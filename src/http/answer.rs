@@ -43,6 +43,11 @@ impl Spoken {
     pub(super) fn goodbye(sentence: &str) -> Self {
         Self(Twiml::say_and_hang_up(sentence, None))
     }
+
+    /// One thing after the other.
+    pub(super) fn verbs(verbs: Vec<Verb>) -> Self {
+        Self(Twiml(verbs))
+    }
 }
 
 impl IntoResponse for Spoken {
@@ -61,6 +66,22 @@ pub(super) struct Leg<'a> {
     pub(super) from: &'a Pii<String>,
     /// Which line was called.
     pub(super) to: &'a Pii<String>,
+}
+
+/// Between whom a call is, as Twilio says it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parties<'a> {
+    /// Who calls.
+    pub(super) from: &'a Pii<String>,
+    /// Which line was called.
+    pub(super) to: &'a Pii<String>,
+}
+
+impl<'a> Parties<'a> {
+    /// Those of a call that is kept.
+    pub(super) fn of(record: &'a CallRecord) -> Self {
+        Self { from: &record.from, to: &record.to }
+    }
 }
 
 /// Who answers a call, under which plan.
@@ -178,7 +199,8 @@ impl App {
         if self.tasks.draining() {
             return twiml;
         }
-        let (call, attempt, to) = (record.call.clone(), record.attempts, record.to.clone());
+        let (call, attempt) = (record.call.clone(), record.attempts);
+        let (from, to) = (record.from.clone(), record.to.clone());
         match self.begin(answerer, record, opening, slot) {
             Begun::New => {
                 self.expect_stream(call, attempt);
@@ -192,7 +214,7 @@ impl App {
                 } else {
                     self.never_began(answerer.business.id.clone(), call);
                 }
-                self.fall_back(&answerer.business, &to)
+                self.fall_back(&answerer.business, Parties { from: &from, to: &to })
             }
         }
     }
@@ -243,15 +265,17 @@ impl App {
         Spoken(Twiml(said.chain([redirect]).collect()))
     }
 
-    /// What the business wants for a caller whom the model cannot serve. `to` is the line that was called.
-    pub(super) fn fall_back(&self, business: &Business, to: &Pii<String>) -> Spoken {
-        match &business.fallback {
-            Some(Fallback::Transfer(id)) => business.destination(id).map_or_else(
-                || Spoken::goodbye(words::CANNOT_ANSWER),
-                |place| self.announced_transfer(place, to),
-            ),
-            Some(Fallback::Message(sentence)) => Spoken::goodbye(sentence),
-            None => Spoken::goodbye(words::CANNOT_ANSWER),
+    /// What the business wants for a caller whom the model cannot serve; a voicemail, when it wants nothing or what is not
+    /// there any more.
+    pub(super) fn fall_back(&self, business: &Business, parties: Parties<'_>) -> Spoken {
+        let place = match &business.fallback {
+            Some(Fallback::Message(sentence)) => return Spoken::goodbye(sentence),
+            Some(Fallback::Transfer(id)) => business.destination(id),
+            Some(Fallback::Voicemail(_)) | None => None,
+        };
+        match place {
+            Some(place) => self.announced_transfer(place, parties.to),
+            None => self.take_voicemail_for(business, words::LEAVE_MESSAGE, parties),
         }
     }
 
@@ -267,11 +291,25 @@ impl App {
     }
 
     /// Whatever can be done for a caller about whom we know nothing but the line they called.
-    pub(super) async fn fall_back_by_line(&self, to: &Pii<String>) -> Spoken {
-        match self.who_answers(None, to).await {
-            Ok(Answerer { business, .. }) => self.fall_back(&business, to),
-            Err(Nobody::NoPlan(business)) => self.fall_back(&business, to),
-            Err(Nobody::Unknown | Nobody::Store(_)) => Spoken::goodbye(words::CANNOT_ANSWER),
+    pub(super) async fn fall_back_by_line(&self, parties: Parties<'_>) -> Spoken {
+        match self.who_answers(None, parties.to).await {
+            Ok(Answerer { business, .. }) => self.fall_back(&business, parties),
+            Err(nobody) => self.without_answerer(&nobody, None, parties),
+        }
+    }
+
+    /// What is left for a caller for whom nobody was found. Whoever owns the line is found out later, if the store cannot
+    /// say it now; if nobody does, there is nobody a message could be given to.
+    pub(super) fn without_answerer(
+        &self,
+        nobody: &Nobody,
+        business: Option<&BusinessId>,
+        parties: Parties<'_>,
+    ) -> Spoken {
+        match nobody {
+            Nobody::NoPlan(business) => self.fall_back(business, parties),
+            Nobody::Store(_) => self.take_voicemail(words::LEAVE_MESSAGE, business, parties),
+            Nobody::Unknown => Spoken::goodbye(words::CANNOT_ANSWER),
         }
     }
 }

@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 use super::listen::{self, ListenLimits};
 use super::{App, Trail, routes};
 use crate::bridge::{Bridge, BridgeSettings, OrphanSettings};
-use crate::clients::{Auth, RealtimeClient, RealtimeSettings, tls_with_public_roots};
+use crate::clients::{Auth, RealtimeClient, RealtimeSettings, TwilioRest, tls_with_public_roots};
 use crate::domain::{
     AccountSid, Business, BusinessId, BusinessImport, CallRecord, CallSid, InstanceId, Intention,
     MicroDollars, PhoneNumber, Pii, Plan, PlanId, PriceTable, PublicUrl, Usage,
@@ -73,6 +73,8 @@ pub(super) struct Furniture<'a> {
     pub(super) directory: Arc<dyn Directory>,
     pub(super) slots: Arc<dyn Slots>,
     pub(super) limits_patience: Duration,
+    /// Asks Twilio for what it keeps.
+    pub(super) twilio: Option<TwilioRest>,
     pub(super) store: Sqlite,
 }
 
@@ -87,6 +89,7 @@ impl Furniture<'_> {
             directory: Arc::new(store.clone()),
             slots: Arc::new(store.clone()),
             limits_patience: Duration::from_secs(60),
+            twilio: None,
             store: store.clone(),
         }
     }
@@ -149,6 +152,7 @@ impl House {
             directory,
             slots,
             limits_patience,
+            twilio,
             store,
         } = furniture;
         let (tasks, nudge) = (Tasks::new(), Nudge::default());
@@ -162,6 +166,7 @@ impl House {
             outbox: Arc::new(store.clone()),
             nudge: nudge.clone(),
             limits_patience,
+            twilio,
             bridge: Bridge::new(BridgeSettings {
                 ledger: Arc::new(store.clone()),
                 slots,

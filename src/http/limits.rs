@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::App;
-use super::answer::{Answerer, Spoken};
+use super::answer::{Answerer, Parties, Spoken};
 use super::next::LEDGER_PATIENCE;
 use crate::bridge::SLOT_LEASE_MS;
 use crate::call::Opening;
@@ -70,7 +70,7 @@ impl App {
         }
         match answerer.plan.at_limit {
             AtLimit::FallBack if over => {
-                let fallback = self.fall_back(&answerer.business, &record.to);
+                let fallback = self.fall_back(&answerer.business, Parties::of(&record));
                 self.keep_as_refused(record, verdict.slot);
                 fallback
             }
@@ -236,13 +236,21 @@ async fn in_the_end<T, A>(what: &str, ask: impl Fn() -> A) -> Option<T>
 where
     A: Future<Output = Result<T, StoreError>>,
 {
-    for pause in PAUSES {
+    in_the_end_of(&PAUSES, what, ask).await
+}
+
+/// The same with pauses of one's own, before the second try and those after it.
+pub(super) async fn in_the_end_of<T, A>(pauses: &[Duration], what: &str, ask: impl Fn() -> A) -> Option<T>
+where
+    A: Future<Output = Result<T, StoreError>>,
+{
+    for pause in pauses {
         match tokio::time::timeout(UNHURRIED_PATIENCE, ask()).await {
             Ok(Err(error)) if error.is_temporary() => tracing::debug!(%error, "trying again to {what}"),
             Err(_) => tracing::debug!("trying again to {what}: the store is slow"),
             Ok(answer) => return told(what, std::future::ready(answer)).await,
         }
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(*pause).await;
     }
     told(what, ask()).await
 }

@@ -8,9 +8,9 @@ use axum::extract::State;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Either, ready, select};
 
-use super::answer::{ATTEMPT, Leg, Nobody, Spoken};
+use super::App;
+use super::answer::{ATTEMPT, Leg, Nobody, Parties, Spoken};
 use super::signed::Signed;
-use super::{App, words};
 use crate::call::{Interruption, Opening};
 use crate::domain::{CallRecord, CallSid, Intention, Turn};
 use crate::registry::Slot;
@@ -45,7 +45,7 @@ pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextReques
             return app.keep_waiting(&call.call, attempt.saturating_sub(1));
         }
         Known::Nothing => return app.begin_anew(&call, attempt).await,
-        Known::NotSaid => return app.fall_back_by_line(&call.to).await,
+        Known::NotSaid => return app.fall_back_by_line(Parties { from: &call.from, to: &call.to }).await,
     };
     let taken = record.attempts;
     record.attempts = record.attempts.max(attempt);
@@ -59,14 +59,14 @@ pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextReques
             match app.who_answers(Some(&record.business), &record.to).await {
                 Ok(answerer) => match answerer.business.destination(destination) {
                     Some(destination) => app.transfer(destination, &record.to),
-                    None => app.fall_back(&answerer.business, &record.to),
+                    None => app.fall_back(&answerer.business, Parties::of(&record)),
                 },
-                Err(nobody) => app.without_answerer(nobody, &record),
+                Err(nobody) => app.without_business(&nobody, &record),
             }
         }
         Some(Intention::FallBack) => match app.who_answers(Some(&record.business), &record.to).await {
-            Ok(answerer) => app.fall_back(&answerer.business, &record.to),
-            Err(nobody) => app.without_answerer(nobody, &record),
+            Ok(answerer) => app.fall_back(&answerer.business, Parties::of(&record)),
+            Err(nobody) => app.without_business(&nobody, &record),
         },
         None if app.can_only_hold(attempt > taken) => app.keep_waiting(&call.call, taken),
         None => app.resume(record, history, Interruption::LineLost, MAX_ATTEMPTS).await,
@@ -135,13 +135,13 @@ impl App {
     /// A call whose instance died before it could write it down: what is meant is never written before that, so nothing
     /// was. It begins again, as one of its line, unless its streams were tried often enough.
     async fn begin_anew(self: &Arc<Self>, call: &NextRequest, attempt: u8) -> Spoken {
+        let parties = Parties { from: &call.from, to: &call.to };
         let (Some(account), true) = (&call.account, attempt < MAX_ATTEMPTS) else {
-            return self.fall_back_by_line(&call.to).await;
+            return self.fall_back_by_line(parties).await;
         };
         let answerer = match self.who_answers(None, &call.to).await {
             Ok(answerer) => answerer,
-            Err(Nobody::NoPlan(business)) => return self.fall_back(&business, &call.to),
-            Err(Nobody::Unknown | Nobody::Store(_)) => return Spoken::goodbye(words::CANNOT_ANSWER),
+            Err(nobody) => return self.without_answerer(&nobody, None, parties),
         };
         let leg = Leg { call: &call.call, account, from: &call.from, to: &call.to };
         let record = CallRecord { attempts: attempt + 1, ..self.record(&leg, &answerer) };
@@ -204,13 +204,13 @@ impl App {
             Ok(answerer) => answerer,
             Err(nobody) => {
                 self.over_for_good(&record.call);
-                return self.without_answerer(nobody, &record);
+                return self.without_business(&nobody, &record);
             }
         };
         if record.attempts >= self.allowed(&record, most) {
             tracing::warn!(call.id = %record.call, attempts = record.attempts, "a call is not resumed again, and got the fallback");
             self.over_for_good(&record.call);
-            return self.fall_back(&answerer.business, &record.to);
+            return self.fall_back(&answerer.business, Parties::of(&record));
         }
         record.attempts += 1;
         record.intention = None;
@@ -220,18 +220,16 @@ impl App {
     }
 
     /// What is left for a caller whose business cannot be found any more.
-    pub(super) fn without_answerer(&self, nobody: Nobody, record: &CallRecord) -> Spoken {
+    fn without_business(&self, nobody: &Nobody, record: &CallRecord) -> Spoken {
         tracing::warn!(call.id = %record.call, "a call cannot go on: {nobody}");
-        match nobody {
-            Nobody::NoPlan(business) => self.fall_back(&business, &record.to),
-            Nobody::Unknown | Nobody::Store(_) => Spoken::goodbye(words::CANNOT_ANSWER),
-        }
+        self.without_answerer(nobody, Some(&record.business), Parties::of(record))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::house::{ACCOUNT, CALL, CALLER, House, LINE, NOW_S};
+    use super::super::words;
     use super::*;
     use crate::domain::DestinationId;
 
@@ -405,12 +403,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn with_the_store_down_the_caller_hears_an_apology() {
+    async fn with_the_store_down_the_caller_hears_an_apology_and_may_leave_a_message() {
         let house = House::new().await;
         house.keep(1, None).await;
         house.store.close().await;
         let answer = house.post("/twilio-next", &WAITING).await;
-        assert_eq!(answer.twiml(), format!("<Say>{}</Say><Hangup/>", words::CANNOT_ANSWER));
+        let apology = format!("<Say>{}</Say><Record ", words::LEAVE_MESSAGE);
+        assert!(answer.twiml().starts_with(&apology), "{}", answer.body);
     }
 
     #[tokio::test]

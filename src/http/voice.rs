@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 
-use super::answer::{Leg, Nobody, Spoken};
+use super::answer::{Leg, Nobody, Parties, Spoken};
 use super::signed::Signed;
 use super::{App, words};
 use crate::domain::BusinessId;
@@ -22,7 +22,8 @@ pub(super) async fn voice(State(app): State<Arc<App>>, request: Signed<IncomingC
         return Spoken::goodbye(words::CANNOT_ANSWER);
     };
     let leg = Leg { call: &call.call, account, from: &call.from, to: &call.to };
-    let answerer = match wanted {
+    let parties = Parties { from: &call.from, to: &call.to };
+    let answerer = match &wanted {
         Ok(wanted) => app.who_answers(wanted.as_ref(), &call.to).await,
         Err(_) => Err(Nobody::Unknown),
     };
@@ -31,8 +32,9 @@ pub(super) async fn voice(State(app): State<Arc<App>>, request: Signed<IncomingC
         Err(nobody) => {
             let answer = match &nobody {
                 Nobody::Unknown => Spoken::goodbye(words::NOT_IN_SERVICE),
-                Nobody::NoPlan(business) => app.fall_back(business, &call.to),
-                Nobody::Store(_) => Spoken::goodbye(words::CANNOT_ANSWER),
+                Nobody::NoPlan(_) | Nobody::Store(_) => {
+                    app.without_answerer(&nobody, wanted.ok().flatten().as_ref(), parties)
+                }
             };
             tracing::warn!(call.id = %call.call, "a caller could not be connected with a model: {nobody}");
             answer
@@ -135,7 +137,7 @@ mod tests {
         let spoken = house.post("/twilio-voice?businessId=business-2", &RINGING).await;
         assert_eq!(spoken.twiml(), "<Say>Please write to sol@example.com.</Say><Hangup/>");
         let silent = house.post("/twilio-voice?businessId=business-3", &RINGING).await;
-        assert_eq!(silent.twiml(), format!("<Say>{}</Say><Hangup/>", words::CANNOT_ANSWER));
+        assert!(silent.twiml().starts_with(&format!("<Say>{}</Say><Record ", words::LEAVE_MESSAGE)));
     }
 
     #[tokio::test]
@@ -151,11 +153,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_that_is_down_is_an_apology_and_not_an_error() {
+    async fn a_store_that_is_down_is_an_apology_and_a_recorded_message_and_not_an_error() {
         let house = House::new().await;
         house.store.close().await;
-        let answer = house.post("/twilio-voice", &RINGING).await;
-        assert_eq!(answer.twiml(), format!("<Say>{}</Say><Hangup/>", words::CANNOT_ANSWER));
+        for (target, business) in [
+            ("/twilio-voice", "?from="),
+            ("/twilio-voice?businessId=business-2", "?businessId=business-2&amp;from="),
+        ] {
+            let answer = house.post(target, &RINGING).await;
+            let apology = format!("<Say>{}</Say><Record ", words::LEAVE_MESSAGE);
+            assert!(answer.twiml().starts_with(&apology), "{}", answer.body);
+            assert!(answer.twiml().contains(&format!("/twilio-recording{business}")), "{}", answer.body);
+        }
     }
 
     #[tokio::test]

@@ -22,3 +22,17 @@ pub(super) const HOLD: [&str; 4] = [
     "We will be with you in a moment.",
     "Thank you for waiting.",
 ];
+
+/// Before the tone, for a caller whom nobody can serve, and a business without a sentence of its own.
+pub(super) const LEAVE_MESSAGE: &str = "Sorry, we cannot take your call right now. Please leave a message after the \
+                                        tone, with your name and your number.";
+
+/// The same, when a telephone rang and nobody answered it.
+pub(super) const NOBODY_THERE_LEAVE_MESSAGE: &str = "Sorry, nobody is available right now. Please leave a message after \
+                                                     the tone, with your name and your number.";
+
+/// The caller has left a message, and has not hung up.
+pub(super) const THANKS: &str = "Thank you for your message. Goodbye.";
+
+/// The caller was silent after the tone.
+pub(super) const NOTHING_HEARD: &str = "We did not hear a message. Goodbye.";

@@ -27,7 +27,8 @@ pub use self::nudge::Nudge;
 pub use self::sqlite::Sqlite;
 use crate::domain::{
     Business, BusinessId, BusinessImport, CallRecord, CallSid, InstanceId, Intention, Message, Month,
-    MonthUsage, Notice, NoticeId, PhoneNumber, Place, Plan, PlanId, Recording, StreamEnd, Turn,
+    MonthUsage, Notice, NoticeId, PhoneNumber, Place, Plan, PlanId, Recording, RecordingSid, StreamEnd, Turn,
+    Voicemail,
 };
 
 /// Who answers: businesses, the lines they own, and the plans they have paid for.
@@ -75,7 +76,7 @@ pub trait Directory: Send + Sync + fmt::Debug {
     async fn remove_plan(&self, id: &PlanId) -> Result<bool, StoreError>;
 }
 
-/// What happened: calls, their streams and turns, the messages people left, and what it adds up to.
+/// What happened: calls, their streams and turns, the messages and voicemails people left, and what it adds up to.
 ///
 /// What is told of a call before it is opened is kept, and shows when it is: the instance that answered the webhook
 /// and the one that carries the stream need not wait for each other. Everything can be told again, in any order, and
@@ -99,6 +100,9 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// True for exactly one asker: the one that may carry this stream of the call. Asking again, even by the same
     /// instance, is refused; so an answer that got lost costs the attempt. Raises the record's attempts and names the
     /// instance.
+    ///
+    /// Claiming a later attempt than any before takes back that the call was over, told or presumed: a transfer nobody
+    /// answered has come back, or a stream has come after all. The call is over again when that is told anew.
     async fn claim_attempt(
         &self,
         call: &CallSid,
@@ -128,6 +132,23 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// The message one tool call took.
     async fn message(&self, call: &CallSid, tool_call: &str) -> Result<Option<Message>, StoreError>;
 
+    /// Keeps a voicemail, and with it what the business is to be told. One recording is kept once, as it came first. Its
+    /// call need not be known.
+    async fn keep_voicemail(&self, voicemail: &Voicemail, notice: Option<&Notice>) -> Result<(), StoreError>;
+
+    /// The newest [`VOICEMAILS_LISTED`] voicemails of a business, oldest first.
+    async fn voicemails(&self, business: &BusinessId) -> Result<Vec<Voicemail>, StoreError>;
+
+    /// Those that were left in one call, oldest first.
+    async fn voicemails_in(&self, call: &CallSid) -> Result<Vec<Voicemail>, StoreError>;
+
+    /// The voicemail of that recording, if it is this business's.
+    async fn voicemail(
+        &self,
+        business: &BusinessId,
+        recording: &RecordingSid,
+    ) -> Result<Option<Voicemail>, StoreError>;
+
     /// Keeps that a stream was recorded, in the place of what was kept for the same attempt.
     async fn keep_recording(&self, call: &CallSid, recording: &Recording) -> Result<(), StoreError>;
 
@@ -145,7 +166,8 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// What a business used in a month: of every call that is over its time, and of every stream that is over its use.
     /// It never counts anything twice, and follows when a presumed end is corrected.
     ///
-    /// When a call that [`CallRecord::tells`] is over, a notice about it is kept in the same breath.
+    /// When a call that [`CallRecord::tells`] is over, a notice about it is kept in the same breath; it is due a little
+    /// later when the call may come back.
     async fn month(&self, business: &BusinessId, month: Month) -> Result<MonthUsage, StoreError>;
 
     /// The months in which a business used anything, the latest first.
@@ -432,6 +454,9 @@ pub enum Change {
 
 /// More messages than anybody reads in one go, few enough to hold in memory (about a MB).
 pub const MESSAGES_LISTED: u32 = 1_000;
+
+/// The same for voicemails.
+pub const VOICEMAILS_LISTED: u32 = 1_000;
 
 /// The same for notices.
 pub const NOTICES_LISTED: u32 = 1_000;

@@ -102,6 +102,7 @@ impl Instance {
             outbox: store.outbox(),
             limits_patience: if outside.people { LIMITS_PATIENCE } else { PATIENCE },
             bridge,
+            twilio: None,
             registry,
             verifier: Verifier::new(vec![AUTH_TOKEN.into()]),
             pass_key: PassKey::new("6bc1bee22e409f96e93d7e117393172a".into()),

@@ -5,6 +5,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::clients::tls_with_public_roots;
+use crate::domain::RecordingSid;
 
 const NOT_FOUND: &str = r#"{"code":20404,"message":"The requested resource was not found","status":404}"#;
 
@@ -32,7 +33,7 @@ async fn serve(listener: TcpListener, responses: &[(u16, &str)]) -> Vec<String> 
             let text = String::from_utf8_lossy(&request);
             let whole = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
                 let length = head.lines().find_map(|l| l.strip_prefix("content-length: "));
-                length.is_some_and(|length| body.len() >= length.parse().unwrap())
+                length.is_none_or(|length| body.len() >= length.parse().unwrap())
             });
             if whole || read == 0 {
                 break;
@@ -216,4 +217,48 @@ async fn a_call_is_redirected_once_unless_it_surely_was_not() {
     };
     let (done, ()) = tokio::join!(rest.redirect(&account, &call, next), hangs_up);
     assert!(matches!(done, Err(RestError::Unreachable(_))), "{done:?}");
+}
+
+async fn heard_against(responses: &[(u16, &str)]) -> (Result<String, RestError>, Vec<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client(&format!("http://{}", listener.local_addr().unwrap()));
+    let hear = async {
+        let mut audio = client.recording(&account(), &RecordingSid::parse("RE1").unwrap()).await?;
+        let mut whole = Vec::new();
+        while let Some(piece) = audio.next().await? {
+            whole.extend(piece);
+        }
+        assert_eq!(audio.size(), Some(whole.len() as u64));
+        Ok(String::from_utf8(whole).unwrap())
+    };
+    tokio::join!(hear, serve(listener, responses))
+}
+
+#[tokio::test]
+async fn the_audio_of_a_recording_is_asked_for_once_with_basic_auth_under_its_own_account() {
+    let (heard, seen) = heard_against(&[(200, "RIFF")]).await;
+    assert_eq!(heard.unwrap(), "RIFF");
+    assert!(seen[0].starts_with("GET /2010-04-01/Accounts/AC1/Recordings/RE1.wav HTTP/1.1\r\n"), "{seen:?}");
+    assert!(seen[0].contains("authorization: Basic U0sxOmh1c2g="), "{seen:?}");
+    let (heard, seen) = heard_against(&[(404, NOT_FOUND)]).await;
+    let refused = heard.unwrap_err();
+    assert!(matches!(refused, RestError::Refused { status: 404, code: Some(20_404) }), "{refused:?}");
+    assert_eq!(seen.len(), 1);
+}
+
+#[tokio::test]
+async fn a_recording_that_is_none_by_its_size_is_not_taken() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client(&format!("http://{}", listener.local_addr().unwrap()));
+    let recording = RecordingSid::parse("RE1").unwrap();
+    let account = account();
+    let serve = async {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        tcp.read_buf(&mut request).await.unwrap();
+        let head = format!("HTTP/1.1 200 X\r\ncontent-length: {}\r\n\r\n", audio::MOST_AUDIO_BYTES + 1);
+        tcp.write_all(head.as_bytes()).await.unwrap();
+    };
+    let (heard, ()) = tokio::join!(client.recording(&account, &recording), serve);
+    assert!(matches!(heard, Err(RestError::TooLarge)), "{heard:?}");
 }

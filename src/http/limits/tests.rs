@@ -104,7 +104,7 @@ impl House {
                     assert_eq!(day, "2026-09-21");
                     Some(limit)
                 }
-                About::CallEnded { .. } | About::MessageTaken { .. } => None,
+                About::CallEnded { .. } | About::MessageTaken { .. } | About::VoicemailLeft { .. } => None,
             });
         told.collect()
     }

@@ -1,8 +1,7 @@
-//! The REST calls of Twilio's that we make: ending a live call, giving it new TwiML or another URL to ask, and looking at
-//! calls, one or all that are in progress.
+//! The REST calls of Twilio's that we make: ending a live call, giving it new TwiML or another URL to ask, looking at
+//! calls, one or all that are in progress, and hearing what was recorded.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -12,12 +11,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::{Clock, SocketError};
-use crate::domain::{AccountSid, CallSid};
+use crate::audio::wav;
+use crate::domain::{AccountSid, CallSid, RecordingSid};
 use crate::wire::twilio::form::Pairs;
 
 /// Orders that a telephone has not taken yet; each is taken at once, so that this is only reached by thousands.
@@ -63,6 +64,9 @@ pub struct RestRequest {
 pub struct RestLine {
     orders: broadcast::Sender<RestOrder>,
     calls: Arc<watch::Sender<BTreeMap<CallSid, Resource>>>,
+    /// The files of what telephones recorded, for as long as the interface is there.
+    recordings: Arc<watch::Sender<BTreeMap<RecordingSid, Bytes>>>,
+    base: Arc<str>,
 }
 
 /// What the account's list has of a call.
@@ -75,7 +79,6 @@ struct Resource {
 /// Twilio's REST interface on a port of this machine, until it is dropped.
 #[derive(Debug)]
 pub struct RestServer {
-    address: SocketAddr,
     line: RestLine,
     requests: watch::Receiver<Vec<RestRequest>>,
     looks: watch::Receiver<Vec<String>>,
@@ -96,25 +99,31 @@ impl RestServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(SocketError::Listen)?;
         let address = listener.local_addr().map_err(SocketError::Listen)?;
         let (orders, _) = broadcast::channel(MOST_ORDERS);
-        let line = RestLine { orders, calls: Arc::new(watch::channel(BTreeMap::new()).0) };
+        let line = RestLine {
+            orders,
+            calls: Arc::new(watch::channel(BTreeMap::new()).0),
+            recordings: Arc::new(watch::channel(BTreeMap::new()).0),
+            base: format!("http://{address}").into(),
+        };
         let (sender, requests) = watch::channel(Vec::new());
         let (look_sender, looks) = watch::channel(Vec::new());
         let desk = Arc::new(Desk { plan, line: line.clone(), requests: sender, looks: look_sender });
         let router = Router::new()
             .route("/2010-04-01/Accounts/{account}/Calls.json", get(list_calls))
             .route("/2010-04-01/Accounts/{account}/Calls/{call}", get(show_call).post(update_call))
+            .route("/2010-04-01/Accounts/{account}/Recordings/{file}", get(hear))
             .with_state(desk);
         let mut serving = JoinSet::new();
         serving.spawn(async move {
             // It only ends with the task: an accept that fails is tried again within.
             let _ended = axum::serve(listener, router).await;
         });
-        Ok(Self { address, line, requests, looks, _serving: serving })
+        Ok(Self { line, requests, looks, _serving: serving })
     }
 
     /// The base of its URLs, in place of `https://api.twilio.com`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.line.base().to_owned()
     }
 
     /// For the telephones whose calls it governs.
@@ -156,6 +165,25 @@ impl RestLine {
     pub(super) fn begin(&self, call: &CallSid) -> broadcast::Receiver<RestOrder> {
         self.set(call, true);
         self.orders.subscribe()
+    }
+
+    /// Keeps what a caller said, in µ-law, as the file it is asked for as.
+    pub(super) fn keep(&self, recording: &RecordingSid, audio: &[u8]) {
+        let size = u32::try_from(audio.len()).unwrap_or(wav::UNKNOWN_BYTES);
+        let file = [&wav::header(1, wav::Encoding::Mulaw8k, size), audio].concat();
+        self.recordings.send_modify(|recordings| {
+            recordings.insert(recording.clone(), file.into());
+        });
+    }
+
+    /// Which recordings there are.
+    pub fn kept(&self) -> Vec<RecordingSid> {
+        self.recordings.borrow().keys().cloned().collect()
+    }
+
+    /// What the URLs of recordings begin with.
+    pub(super) fn base(&self) -> &str {
+        &self.base
     }
 
     pub(super) fn end(&self, call: &CallSid) {
@@ -285,6 +313,22 @@ async fn update_call(
         }
         Err(refusal) => refused(refusal),
     }
+}
+
+/// The file of a recording.
+async fn hear(
+    State(desk): State<Arc<Desk>>,
+    Path((account, file)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    if let Err(refusal) = admit(&desk, &account, &headers) {
+        return refused(refusal);
+    }
+    let recordings = desk.line.recordings.borrow();
+    let name = file.strip_suffix(".wav").and_then(|name| RecordingSid::parse(name).ok());
+    let audio = name.and_then(|name| recordings.get(&name));
+    let wav = [(header::CONTENT_TYPE, "audio/x-wav")];
+    audio.map_or_else(|| StatusCode::NOT_FOUND.into_response(), |audio| (wav, audio.clone()).into_response())
 }
 
 /// What a request asks for, or the status, code and message it is refused with.

@@ -1,5 +1,6 @@
 //! A telephone network: rings a webhook, does what its TwiML says, opens the stream, and asks again when it has ended.
 
+mod record;
 mod report;
 mod stream;
 
@@ -241,11 +242,15 @@ impl Placed<'_> {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
         form.extend(about.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        self.signed(url, &form)
+    }
+
+    fn signed(&self, url: &str, form: &[(String, String)]) -> reqwest::RequestBuilder {
         // A fragment holds settings of Twilio's own and is never sent.
         let url = url.split('#').next().unwrap_or(url);
-        let signature = sign(&self.plan.auth_token, url, &form);
+        let signature = sign(&self.plan.auth_token, url, form);
         let request = self.phone.http.post(url).header("X-Twilio-Signature", signature);
-        request.header("I-Twilio-Idempotency-Token", uuid::Uuid::new_v4().to_string()).form(&form)
+        request.header("I-Twilio-Idempotency-Token", uuid::Uuid::new_v4().to_string()).form(form)
     }
 
     /// Does what a document says; returns what is next.
@@ -275,6 +280,7 @@ impl Placed<'_> {
                     }
                 }
                 Verb::Dial { number, action, .. } => self.dial(number.as_str(), action),
+                Verb::Record(record) => self.record(*record).await,
                 Verb::Redirect { url } => Some(Next::Ask(url, in_progress())),
                 Verb::Hangup => Some(Next::Over),
             };
@@ -328,10 +334,20 @@ impl Placed<'_> {
 
     /// Tells a status callback, beside the call.
     fn tell(&mut self, url: &str, about: Vec<(&'static str, String)>) {
-        if url.is_empty() {
-            return;
+        if !url.is_empty() {
+            self.send_beside(self.request(url, about), url);
         }
-        let (request, url) = (self.request(url, about), url.to_owned());
+    }
+
+    /// The same with a form that does not say who calls whom.
+    fn tell_form(&mut self, url: &str, form: &[(String, String)]) {
+        if !url.is_empty() {
+            self.send_beside(self.signed(url, form), url);
+        }
+    }
+
+    fn send_beside(&mut self, request: reqwest::RequestBuilder, url: &str) {
+        let url = url.to_owned();
         self.callbacks.spawn(async move {
             let answer = request.send().await.and_then(reqwest::Response::error_for_status);
             answer.err().map(|error| format!("{url} could not be told: {error}"))

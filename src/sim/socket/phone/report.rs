@@ -54,6 +54,13 @@ pub enum PhoneEvent {
         /// What became of it.
         result: DialResult,
     },
+    /// The tone before a recording.
+    Beeped,
+    /// What the caller said was recorded.
+    Recorded {
+        /// How much of it, in milliseconds, without the silence before and behind it; 0 when they said nothing.
+        length_ms: u64,
+    },
     /// Something Twilio would complain of.
     Problem(String),
     /// The call is over.

@@ -120,3 +120,17 @@ words!(
         Failed = "stream-error",
     }
 );
+
+words!(
+    /// What became of a recording.
+    RecordingStatus {
+        /// It is being made.
+        InProgress = "in-progress",
+        /// It can be heard.
+        Completed = "completed",
+        /// There is none: it was too short, or silent.
+        Absent = "absent",
+        /// It could not be made.
+        Failed = "failed",
+    }
+);
