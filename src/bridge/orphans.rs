@@ -305,7 +305,11 @@ fn may_have_been_heard(error: &RestError) -> bool {
     match error {
         RestError::Unreachable(error) => !error.is_connect(),
         RestError::Timeout => true,
-        RestError::Url | RestError::Setup(_) | RestError::Unreadable | RestError::Refused { .. } => false,
+        RestError::Url
+        | RestError::Setup(_)
+        | RestError::Unreadable
+        | RestError::TooLarge
+        | RestError::Refused { .. } => false,
     }
 }
 

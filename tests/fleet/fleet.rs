@@ -132,7 +132,7 @@ impl Fleet {
             ("TWILIO_API_URL", rest.url()),
             ("REALTIME_URL", model.url()),
             ("REALTIME_AUTH", "none".to_owned()),
-            ("DRAIN_SECONDS", seconds.to_string()),
+            ("DRAIN_SECONDS", "10".to_owned()),
             // Their disks are one disk here, and nobody reads the logs of calls.
             ("EVENT_LOG_DAYS", "0".to_owned()),
             ("LOG_FORMAT", "json".to_owned()),

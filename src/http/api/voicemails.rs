@@ -124,6 +124,7 @@ fn unheard(recording: &RecordingSid, error: &RestError) -> Problem {
         | RestError::Setup(_)
         | RestError::Unreachable(_)
         | RestError::Timeout
+        | RestError::Unreadable
         | RestError::TooLarge => {
             tracing::error!(recording.id = %recording, %error, "an operator cannot hear a voicemail");
             problem(Kind::TwilioRefused)

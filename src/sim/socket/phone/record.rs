@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::stream::next_order;
-use super::{Next, PhoneEvent, Placed, in_progress};
+use super::stream::{Ordered, next_order};
+use super::{Next, PhoneEvent, Placed, in_progress, obeyed};
 use crate::audio::mulaw::BYTES_PER_MS;
 use crate::domain::RecordingSid;
 use crate::sim::caller::is_audible;
@@ -29,7 +29,7 @@ enum RecordEnd {
     /// The caller hung up.
     HungUp,
     /// The REST interface ended the call, or gave it new TwiML.
-    Ordered(Option<String>),
+    Ordered(Ordered),
 }
 
 impl Placed<'_> {
@@ -65,8 +65,7 @@ impl Placed<'_> {
         }
         self.tell_form(&record.status_callback, &about);
         let (digits, is_over) = match end {
-            RecordEnd::Ordered(None) => return Some(Next::Over),
-            RecordEnd::Ordered(Some(twiml)) => return Some(Next::Document(twiml)),
+            RecordEnd::Ordered(order) => return Some(obeyed(order)),
             RecordEnd::InTime => (String::new(), false),
             RecordEnd::Key(key) => (key.to_string(), false),
             RecordEnd::HungUp => ("hangup".to_owned(), true),
@@ -104,7 +103,7 @@ impl Placed<'_> {
             tokio::select! {
                 () = self.clock.until(Some(due)) => {}
                 order = next_order(&mut self.orders, &self.plan.call) => {
-                    self.note(PhoneEvent::Ordered { twiml: order.is_some() });
+                    self.note(PhoneEvent::Ordered { twiml: matches!(order, Ordered::Twiml(_)) });
                     return RecordEnd::Ordered(order);
                 }
             }

@@ -197,8 +197,8 @@ impl Form for Recorded {
         Ok(Self {
             call: left.take_call()?,
             account: left.take_account(),
-            status: CallStatus::read(left.take("CallStatus")),
-            outcome: RecordingStatus::read(left.take("RecordingStatus")),
+            status: CallStatus::of(left.take("CallStatus")),
+            outcome: RecordingStatus::of(left.take("RecordingStatus")),
             recording: name.as_deref().or(end).and_then(|name| RecordingSid::parse(name).ok()),
             url: url.map(Pii::new),
             duration_s: left.take_number("RecordingDuration"),
