@@ -14,6 +14,7 @@ mod place;
 mod plan;
 mod price;
 mod public_url;
+mod sentence;
 mod service_account;
 
 pub use business::{
@@ -37,4 +38,5 @@ pub use place::{FirestoreAccess, FirestorePlace, Place};
 pub use plan::{AtLimit, Plan};
 pub use price::{ModelPrice, PriceTable, Rate};
 pub use public_url::{PublicUrl, StreamUrl, UrlError};
+pub use sentence::{Said, Sentence};
 pub use service_account::{ServiceAccountError, ServiceAccountKey};

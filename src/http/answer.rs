@@ -11,7 +11,7 @@ use crate::bridge::{Begun, Terms};
 use crate::call::{Brief, Opening};
 use crate::domain::{
     AccountSid, Business, BusinessId, CallRecord, CallSid, Destination, Fallback, MicroDollars, PhoneNumber,
-    Pii, Plan, PublicUrl, Usage,
+    Pii, Plan, PublicUrl, Said, Sentence, Usage,
 };
 use crate::registry::{Claim, Slot};
 use crate::store::{Answering, StoreError, Whose};
@@ -27,6 +27,14 @@ const RING_S: u32 = 25;
 /// Between two sentences for a caller who is kept on the line, in seconds: longer is taken for a lost call.
 const HOLD_PAUSE_S: u32 = 2;
 
+/// While this process ends and no other has taken the call yet, one after the other with a pause behind each. They last
+/// longer than a restart; no silence among them does longer than two seconds.
+const HOLD: [Sentence; 4] =
+    [Sentence::OneMoment, Sentence::StayOnTheLine, Sentence::InAMoment, Sentence::ThanksForWaiting];
+
+/// What is spoken to callers of whose business nothing is known.
+pub(super) const ENGLISH: &str = "en";
+
 /// How the way back from a resumed stream says which one it was.
 pub(super) const ATTEMPT: &str = "attempt";
 
@@ -39,9 +47,14 @@ impl Spoken {
         Self(Twiml(vec![Verb::Hangup]))
     }
 
-    /// A sentence, then the end of the call.
+    /// A sentence in English, then the end of the call.
     pub(super) fn goodbye(sentence: &str) -> Self {
-        Self(Twiml::say_and_hang_up(sentence, None))
+        Self::last(Said { text: sentence, say_language: None })
+    }
+
+    /// A sentence, then the end of the call.
+    pub(super) fn last(said: Said<'_>) -> Self {
+        Self(Twiml(vec![say(said), Verb::Hangup]))
     }
 
     /// One thing after the other.
@@ -256,10 +269,9 @@ impl App {
 
     /// Keeps a caller on the line until another process, or the next one here, can be asked what is next. The stream that
     /// nobody took does not count.
-    pub(super) fn hold(&self, attempts: u8) -> Spoken {
-        let said = words::HOLD.into_iter().flat_map(|sentence| {
-            let say = Verb::Say { text: sentence.to_owned(), language: None };
-            [say, Verb::Pause { length_s: HOLD_PAUSE_S }]
+    pub(super) fn hold(&self, attempts: u8, language: &str) -> Spoken {
+        let said = HOLD.into_iter().flat_map(|sentence| {
+            [say(sentence.in_language(language)), Verb::Pause { length_s: HOLD_PAUSE_S }]
         });
         let redirect = Verb::Redirect { url: self.way_back(attempts) };
         Spoken(Twiml(said.chain([redirect]).collect()))
@@ -269,13 +281,15 @@ impl App {
     /// there any more.
     pub(super) fn fall_back(&self, business: &Business, parties: Parties<'_>) -> Spoken {
         let place = match &business.fallback {
-            Some(Fallback::Message(sentence)) => return Spoken::goodbye(sentence),
+            Some(Fallback::Message(sentence)) => {
+                return Spoken::last(Said::of_business(sentence, &business.language));
+            }
             Some(Fallback::Transfer(id)) => business.destination(id),
             Some(Fallback::Voicemail(_)) | None => None,
         };
         match place {
-            Some(place) => self.announced_transfer(place, parties.to),
-            None => self.take_voicemail_for(business, words::LEAVE_MESSAGE, parties),
+            Some(place) => self.announced_transfer(place, business, parties.to),
+            None => self.take_voicemail_for(business, Sentence::LeaveMessage, parties),
         }
     }
 
@@ -285,8 +299,8 @@ impl App {
     }
 
     /// Rings a destination of which nobody has told the caller.
-    fn announced_transfer(&self, destination: &Destination, to: &Pii<String>) -> Spoken {
-        let first = Verb::Say { text: words::CONNECTING.to_owned(), language: None };
+    fn announced_transfer(&self, destination: &Destination, business: &Business, to: &Pii<String>) -> Spoken {
+        let first = say(Sentence::Connecting.in_language(&business.language));
         Spoken(Twiml(vec![first, ring(&self.public_url, destination, to)]))
     }
 
@@ -308,7 +322,10 @@ impl App {
     ) -> Spoken {
         match nobody {
             Nobody::NoPlan(business) => self.fall_back(business, parties),
-            Nobody::Store(_) => self.take_voicemail(words::LEAVE_MESSAGE, business, parties),
+            Nobody::Store(_) => {
+                let said = Sentence::LeaveMessage.in_language(ENGLISH);
+                self.take_voicemail(said, ENGLISH, business, parties)
+            }
             Nobody::Unknown => Spoken::goodbye(words::CANNOT_ANSWER),
         }
     }
@@ -317,6 +334,11 @@ impl App {
 /// The TwiML that rings a destination of a call's business, for Twilio's REST interface.
 pub fn transfer_twiml(public_url: &PublicUrl, record: &CallRecord, destination: &Destination) -> String {
     Twiml(vec![ring(public_url, destination, &record.to)]).to_xml()
+}
+
+/// Twilio's own voice.
+pub(super) fn say(said: Said<'_>) -> Verb {
+    Verb::Say { text: said.text.to_owned(), language: said.say_language.map(str::to_owned) }
 }
 
 /// Rings, and asks us what next when nobody answers there.

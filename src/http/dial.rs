@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use axum::extract::State;
 
-use super::answer::{Answerer, Nobody, Parties, Spoken};
+use super::answer::{Answerer, ENGLISH, Nobody, Parties, Spoken};
 use super::signed::Signed;
 use super::{App, words};
 use crate::call::Interruption;
-use crate::domain::{BusinessId, CallRecord, DestinationId, Intention};
+use crate::domain::{BusinessId, CallRecord, DestinationId, Intention, Sentence};
 use crate::wire::twilio::form::DialOutcome;
 
 /// How many streams a call may have in all when transfers keep failing: three for accidents, three more for these.
@@ -51,13 +51,14 @@ impl App {
     async fn nobody_there(&self, business: Option<&BusinessId>, parties: Parties<'_>) -> Spoken {
         match self.who_answers(business, parties.to).await {
             Ok(Answerer { business, .. }) => {
-                self.take_voicemail_for(&business, words::NOBODY_THERE_LEAVE_MESSAGE, parties)
+                self.take_voicemail_for(&business, Sentence::NobodyThereLeaveMessage, parties)
             }
             Err(Nobody::NoPlan(business)) => {
-                self.take_voicemail_for(&business, words::NOBODY_THERE_LEAVE_MESSAGE, parties)
+                self.take_voicemail_for(&business, Sentence::NobodyThereLeaveMessage, parties)
             }
             Err(Nobody::Store(_)) => {
-                self.take_voicemail(words::NOBODY_THERE_LEAVE_MESSAGE, business, parties)
+                let said = Sentence::NobodyThereLeaveMessage.in_language(ENGLISH);
+                self.take_voicemail(said, ENGLISH, business, parties)
             }
             Err(Nobody::Unknown) => Spoken::goodbye(words::NOBODY_THERE),
         }
@@ -130,7 +131,7 @@ mod tests {
 
     /// The sentence before a tone.
     fn asks_for_a_message(twiml: &str) -> bool {
-        twiml.starts_with(&format!("<Say>{}</Say><Record ", words::NOBODY_THERE_LEAVE_MESSAGE))
+        twiml.starts_with(&format!("<Say>{}</Say><Record ", Sentence::NobodyThereLeaveMessage.in_english()))
     }
 
     #[tokio::test]

@@ -9,10 +9,10 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Either, ready, select};
 
 use super::App;
-use super::answer::{ATTEMPT, Leg, Nobody, Parties, Spoken};
+use super::answer::{ATTEMPT, ENGLISH, Leg, Nobody, Parties, Spoken};
 use super::signed::Signed;
 use crate::call::{Interruption, Opening};
-use crate::domain::{CallRecord, CallSid, Intention, Turn};
+use crate::domain::{BusinessId, CallRecord, CallSid, Intention, Turn};
 use crate::registry::Slot;
 use crate::wire::twilio::form::NextRequest;
 
@@ -42,7 +42,7 @@ pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextReques
     let mut record = match known {
         Known::Call(record) => *record,
         Known::Nothing if app.can_only_hold(attempt > 1) => {
-            return app.keep_waiting(&call.call, attempt.saturating_sub(1));
+            return app.keep_waiting(&call.call, attempt.saturating_sub(1), None).await;
         }
         Known::Nothing => return app.begin_anew(&call, attempt).await,
         Known::NotSaid => return app.fall_back_by_line(Parties { from: &call.from, to: &call.to }).await,
@@ -68,7 +68,9 @@ pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextReques
             Ok(answerer) => app.fall_back(&answerer.business, Parties::of(&record)),
             Err(nobody) => app.without_business(&nobody, &record),
         },
-        None if app.can_only_hold(attempt > taken) => app.keep_waiting(&call.call, taken),
+        None if app.can_only_hold(attempt > taken) => {
+            app.keep_waiting(&call.call, taken, Some(&record.business)).await
+        }
         None => app.resume(record, history, Interruption::LineLost, MAX_ATTEMPTS).await,
     }
 }
@@ -114,9 +116,14 @@ impl App {
         self.is_leaving() && (came_back || self.tasks.hard().is_cancelled())
     }
 
-    fn keep_waiting(&self, call: &CallSid, attempts: u8) -> Spoken {
+    async fn keep_waiting(&self, call: &CallSid, attempts: u8, business: Option<&BusinessId>) -> Spoken {
         tracing::info!(call.id = %call, "a caller is kept on the line until another process can be asked");
-        self.hold(attempts)
+        let business = match business {
+            // Most likely known from the call itself; what cannot be asked is no reason to say nothing.
+            Some(id) => self.directory.business(id).await.ok().flatten(),
+            None => None,
+        };
+        self.hold(attempts, business.as_ref().map_or(ENGLISH, |business| &business.language))
     }
 
     async fn look_up(&self, call: &CallSid) -> Known {
@@ -231,7 +238,7 @@ mod tests {
     use super::super::house::{ACCOUNT, CALL, CALLER, House, LINE, NOW_S};
     use super::super::words;
     use super::*;
-    use crate::domain::DestinationId;
+    use crate::domain::{DestinationId, Sentence};
 
     /// Twilio's form when a stream has ended and the caller is still there.
     const WAITING: [(&str, &str); 5] = [
@@ -408,7 +415,7 @@ mod tests {
         house.keep(1, None).await;
         house.store.close().await;
         let answer = house.post("/twilio-next", &WAITING).await;
-        let apology = format!("<Say>{}</Say><Record ", words::LEAVE_MESSAGE);
+        let apology = format!("<Say>{}</Say><Record ", Sentence::LeaveMessage.in_english());
         assert!(answer.twiml().starts_with(&apology), "{}", answer.body);
     }
 

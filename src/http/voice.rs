@@ -48,6 +48,7 @@ mod tests {
 
     use super::super::house::{ACCOUNT, CALL, CALLER, House, LINE, MOST_CALLS, NOW_S, RINGING};
     use super::words;
+    use crate::domain::Sentence;
 
     const FALLBACK: &str = "+15550001111";
 
@@ -137,7 +138,11 @@ mod tests {
         let spoken = house.post("/twilio-voice?businessId=business-2", &RINGING).await;
         assert_eq!(spoken.twiml(), "<Say>Please write to sol@example.com.</Say><Hangup/>");
         let silent = house.post("/twilio-voice?businessId=business-3", &RINGING).await;
-        assert!(silent.twiml().starts_with(&format!("<Say>{}</Say><Record ", words::LEAVE_MESSAGE)));
+        assert!(
+            silent
+                .twiml()
+                .starts_with(&format!("<Say>{}</Say><Record ", Sentence::LeaveMessage.in_english()))
+        );
     }
 
     #[tokio::test]
@@ -161,7 +166,7 @@ mod tests {
             ("/twilio-voice?businessId=business-2", "?businessId=business-2&amp;from="),
         ] {
             let answer = house.post(target, &RINGING).await;
-            let apology = format!("<Say>{}</Say><Record ", words::LEAVE_MESSAGE);
+            let apology = format!("<Say>{}</Say><Record ", Sentence::LeaveMessage.in_english());
             assert!(answer.twiml().starts_with(&apology), "{}", answer.body);
             assert!(answer.twiml().contains(&format!("/twilio-recording{business}")), "{}", answer.body);
         }

@@ -11,13 +11,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use url::form_urlencoded;
 
-use super::answer::{Parties, Spoken};
+use super::answer::{ENGLISH, Parties, Spoken, say};
 use super::limits::in_the_end_of;
 use super::signed::Signed;
-use super::{App, paths, words};
+use super::{App, paths};
 use crate::domain::{
-    About, AccountSid, Business, BusinessId, CallSid, Fallback, Notice, PhoneNumber, Pii, RecordingSid,
-    Voicemail,
+    About, AccountSid, Business, BusinessId, CallSid, Fallback, Notice, PhoneNumber, Pii, RecordingSid, Said,
+    Sentence, Voicemail,
 };
 use crate::store::StoreError;
 use crate::wire::twilio::form::{Pairs, Recorded, RecordingStatus};
@@ -57,13 +57,17 @@ const BUSINESS: &str = "businessId";
 const FROM: &str = "from";
 const TO: &str = "to";
 
+/// And in which language, where it is not English.
+const LANGUAGE: &str = "language";
+
 /// The `action` of `<Record>`: something was said, and the caller may still be there.
 pub(super) async fn left(State(app): State<Arc<App>>, request: Signed<Recorded>) -> Spoken {
     let envelope = Envelope::read(request.query());
     let recorded = request.into_form();
     let is_over = recorded.status.is_over();
+    let thanks = Sentence::Thanks.in_language(&envelope.language);
     app.receive(recorded, envelope);
-    if is_over { Spoken::hang_up() } else { Spoken::goodbye(words::THANKS) }
+    if is_over { Spoken::hang_up() } else { Spoken::last(thanks) }
 }
 
 /// The status callback of a recording.
@@ -89,6 +93,7 @@ pub(super) async fn recorded(State(app): State<Arc<App>>, request: Signed<Record
 #[derive(Debug, Clone)]
 struct Envelope {
     business: Option<BusinessId>,
+    language: String,
     from: Pii<String>,
     to: Pii<String>,
 }
@@ -97,7 +102,8 @@ impl Envelope {
     fn read(query: &Pairs) -> Self {
         let said = |name| Pii::new(query.first(name).unwrap_or_default().to_owned());
         let business = query.first(BUSINESS).and_then(|id| BusinessId::parse(id).ok());
-        Self { business, from: said(FROM), to: said(TO) }
+        let language = query.first(LANGUAGE).unwrap_or(ENGLISH).to_owned();
+        Self { business, language, from: said(FROM), to: said(TO) }
     }
 }
 
@@ -126,21 +132,23 @@ impl App {
     pub(super) fn take_voicemail_for(
         &self,
         business: &Business,
-        otherwise: &str,
+        otherwise: Sentence,
         parties: Parties<'_>,
     ) -> Spoken {
-        let sentence = match &business.fallback {
-            Some(Fallback::Voicemail(sentence)) => sentence.as_str(),
-            Some(Fallback::Transfer(_) | Fallback::Message(_)) | None => otherwise,
+        let language = &business.language;
+        let said = match &business.fallback {
+            Some(Fallback::Voicemail(sentence)) => Said::of_business(sentence, language),
+            Some(Fallback::Transfer(_) | Fallback::Message(_)) | None => otherwise.in_language(language),
         };
-        self.take_voicemail(sentence, Some(&business.id), parties)
+        self.take_voicemail(said, language, Some(&business.id), parties)
     }
 
     /// A sentence, a tone, and what the caller says is kept for this business; for the owner of the line, when nobody can
     /// say yet who that is.
     pub(super) fn take_voicemail(
         &self,
-        sentence: &str,
+        said: Said<'_>,
+        language: &str,
         business: Option<&BusinessId>,
         Parties { from, to }: Parties<'_>,
     ) -> Spoken {
@@ -149,9 +157,11 @@ impl App {
         if let Some(business) = business {
             query.append_pair(BUSINESS, business.as_str());
         }
+        if language != ENGLISH {
+            query.append_pair(LANGUAGE, language);
+        }
         let query = query.append_pair(FROM, &short(from)).append_pair(TO, &short(to)).finish();
         let url = |path| format!("{}?{query}", self.public_url.join(path));
-        let say = |text: &str| Verb::Say { text: text.to_owned(), language: None };
         let record = Record {
             action: url(paths::VOICEMAIL),
             status_callback: url(paths::RECORDING),
@@ -161,7 +171,8 @@ impl App {
             play_beep: true,
         };
         // Twilio asks nothing when nothing was said, and goes on behind it.
-        let verbs = [say(sentence), Verb::Record(Box::new(record)), say(words::NOTHING_HEARD), Verb::Hangup];
+        let nothing_heard = Sentence::NothingHeard.in_language(language);
+        let verbs = [say(said), Verb::Record(Box::new(record)), say(nothing_heard), Verb::Hangup];
         Spoken::verbs(verbs.into())
     }
 
@@ -228,7 +239,7 @@ impl App {
             let (business, tells) = (record.business, record.tells);
             return Ok(Some(Owner { business, tells, from: record.from, to: record.to }));
         }
-        let Envelope { business, from, to } = left.envelope.clone();
+        let Envelope { business, from, to, .. } = left.envelope.clone();
         let found = match (business, PhoneNumber::parse(to.reveal())) {
             (Some(id), _) => self.directory.business(&id).await?,
             (None, Ok(line)) => self.directory.business_by_line(&line).await?,

@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use super::super::house::{ACCOUNT, CALLER, Furniture, House, LINE, NOW_MS};
 use super::super::words;
 use super::*;
-use crate::domain::{AccountSid, DestinationId, InstanceId, Intention, PlanId};
+use crate::domain::{AccountSid, DestinationId, InstanceId, Intention, PlanId, Sentence};
 use crate::store::{Lapsed, LeaseClaim, Ledger as _, Outbox as _, Slots};
 
 const FALLBACK: &str = "<Say>Please write to luna@example.com.</Say><Hangup/>";
@@ -293,7 +293,9 @@ async fn a_call_this_instance_has_no_room_for_gives_its_slot_back() {
 
 #[test]
 fn no_word_of_ours_tells_a_caller_of_plans() {
-    for sentence in [words::CANNOT_ANSWER, words::CONNECTING, words::NOBODY_THERE, words::NOT_IN_SERVICE] {
+    for sentence in
+        [words::CANNOT_ANSWER, Sentence::Connecting.in_english(), words::NOBODY_THERE, words::NOT_IN_SERVICE]
+    {
         for word in ["plan", "limit", "bill", "minute", "pay"] {
             assert!(!sentence.to_lowercase().contains(word), "{sentence}");
         }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::super::house::{ACCOUNT, Answer, CALL, CALLER, Furniture, House, LINE, NOW_MS, RINGING};
 use super::*;
-use crate::domain::{BusinessImport, Intention, Plan, PlanId};
+use crate::domain::{BusinessImport, Intention, Plan, PlanId, Sentence};
 use crate::store::{Answering, Directory, Ledger as _, Listing, Outbox as _, Sqlite, Whose};
 
 const RECORDING: &str = "RE00000000000000000000000000000001";
@@ -29,7 +29,10 @@ fn luna() -> BusinessId {
 /// The sentence before the tone.
 fn sentence(twiml: &str) -> &str {
     let (sentence, rest) = twiml.strip_prefix("<Say>").unwrap().split_once("</Say><Record ").unwrap();
-    assert!(rest.ends_with(&format!("/><Say>{}</Say><Hangup/>", words::NOTHING_HEARD)), "{rest}");
+    assert!(
+        rest.ends_with(&format!("/><Say>{}</Say><Hangup/>", Sentence::NothingHeard.in_english())),
+        "{rest}"
+    );
     sentence
 }
 
@@ -109,7 +112,7 @@ async fn a_business_without_a_fallback_takes_voicemails_in_our_words() {
     let house = House::new().await;
     house.app.tasks.hard().cancel();
     let answer = house.post("/twilio-voice?businessId=business-3", &RINGING).await;
-    assert_eq!(sentence(answer.twiml()), words::LEAVE_MESSAGE);
+    assert_eq!(sentence(answer.twiml()), Sentence::LeaveMessage.in_english());
     assert!(urls(answer.twiml())[1].contains("businessId=business-3&"), "{}", answer.body);
 }
 
@@ -126,7 +129,7 @@ async fn what_a_caller_says_is_kept_once_whoever_tells_of_it_and_how_often() {
                 house.told(&callback, "completed").await;
             } else {
                 let thanks = house.spoken(&action, "in-progress").await;
-                assert_eq!(thanks.twiml(), format!("<Say>{}</Say><Hangup/>", words::THANKS));
+                assert_eq!(thanks.twiml(), format!("<Say>{}</Say><Hangup/>", Sentence::Thanks.in_english()));
             }
             house.settled().await;
         }
@@ -207,8 +210,11 @@ async fn a_line_the_store_cannot_look_up_takes_a_voicemail_and_its_owner_is_foun
     let house = House::furnished(furniture);
     for target in ["/twilio-voice", "/twilio-next", "/twilio-dial"] {
         let answer = house.post(target, &RINGING).await;
-        let expected =
-            if target == "/twilio-dial" { words::NOBODY_THERE_LEAVE_MESSAGE } else { words::LEAVE_MESSAGE };
+        let expected = if target == "/twilio-dial" {
+            Sentence::NobodyThereLeaveMessage.in_english()
+        } else {
+            Sentence::LeaveMessage.in_english()
+        };
         assert_eq!(sentence(answer.twiml()), expected);
         let [_, callback] = urls(answer.twiml());
         assert_eq!(callback, "/twilio-recording?from=%2B14155550123&to=%2B15551234567", "{target}");
@@ -292,5 +298,37 @@ impl Directory for Moody {
     }
     async fn import(&self, import: &BusinessImport) -> Result<(), StoreError> {
         self.well()?.import(import).await
+    }
+}
+
+#[tokio::test]
+async fn a_caller_is_spoken_to_in_the_language_of_the_business() {
+    let sonne = |fallback: &str| {
+        format!(
+            r#"{{"plans":[{{"id":"premium","concurrentCalls":0,"minutesPerMonth":2000,"minutesPerCall":30}}],
+            "businesses":[{{"id":"business-1","name":"Sonne","plan":"premium","lines":["{LINE}"],"language":"de",
+            "greeting":"Praxis Sonne.","instructions":"Sie sind am Empfang.","fallback":{fallback},
+            "destinations":[{{"id":"praxis","label":"die Praxis","number":"+15550001111"}}]}}]}}"#
+        )
+    };
+    let say = |text: &str| format!("<Say language=\"de-DE\">{text}</Say>");
+    let german = |sentence: Sentence| say(sentence.in_language("de").text);
+    for (fallback, begins) in [
+        (r#"{"message":"Bitte schreiben Sie uns."}"#, say("Bitte schreiben Sie uns.") + "<Hangup/>"),
+        (r#"{"transfer":"praxis"}"#, german(Sentence::Connecting) + "<Dial"),
+        (r#"{"voicemail":"Sprechen Sie jetzt."}"#, say("Sprechen Sie jetzt.") + "<Record"),
+        ("null", german(Sentence::LeaveMessage) + "<Record"),
+    ] {
+        let house = House::of(&sonne(fallback)).await;
+        let answer = house.post("/twilio-voice", &RINGING).await;
+        assert!(answer.twiml().starts_with(&begins), "{fallback}: {}", answer.body);
+        if begins.ends_with("<Record") {
+            assert!(
+                answer.twiml().ends_with(&(german(Sentence::NothingHeard) + "<Hangup/>")),
+                "{}",
+                answer.body
+            );
+            assert!(answer.twiml().contains("language=de"), "{}", answer.body);
+        }
     }
 }
