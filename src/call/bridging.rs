@@ -34,13 +34,17 @@ impl Call {
 
     /// When the silence will have lasted too long.
     pub(super) fn bridge_at(&self) -> Option<Moment> {
-        Some(self.waiting.since?.max(self.playout.quiet_from()?) + BRIDGE_AFTER)
+        let since = self.waiting.since.filter(|_| self.is_waited_for())?;
+        Some(since.max(self.playout.quiet_from()?) + BRIDGE_AFTER)
     }
 
     /// Fills a silence that has lasted too long.
     pub(super) fn bridge_silence(&mut self) {
         if !self.is_waited_for() {
-            self.waiting.since = None;
+            // A session that breaks as soon as it is there has ended no waiting.
+            if self.caller_speaks || !self.link.just_came(self.now) {
+                self.waiting.since = None;
+            }
             return;
         }
         self.waiting.since.get_or_insert(self.now);

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::effects::Purpose;
 use super::limits::{
-    MAX_DIALS, MODEL_ANSWERS, MODEL_READY, REDIAL_PAUSES_MS, SESSION_AGE, SESSION_PROVEN, SESSION_SLACK,
+    BRIDGE_AFTER, MAX_DIALS, MODEL_ANSWERS, MODEL_READY, REDIAL_PAUSES_MS, SESSION_AGE, SESSION_PROVEN,
+    SESSION_SLACK,
 };
 use super::machine::Call;
 use super::responding::{Active, Reason, Responding};
@@ -58,6 +59,11 @@ enum State {
 impl Link {
     pub(super) fn is_ready(&self) -> bool {
         self.state == State::Ready
+    }
+
+    /// Whether the session is so new that nobody can have waited for it to speak.
+    pub(super) fn just_came(&self, now: Moment) -> bool {
+        self.is_ready() && now.since(self.ready_at) < BRIDGE_AFTER
     }
 
     /// Whether nothing can come from the model that concerns us.

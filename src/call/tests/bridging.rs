@@ -48,6 +48,19 @@ fn a_caller_who_would_hear_nothing_for_two_seconds_is_asked_for_a_moment_and_hea
 }
 
 #[test]
+fn sessions_that_break_as_soon_as_they_are_there_end_no_waiting() {
+    let mut stage = greeted();
+    stage.tell(Input::Lost(Side::Model));
+    for ready_at in [3_300, 3_900] {
+        stage.until(ready_at);
+        stage.model(FromModel::Ready(AudioFormat::Mulaw8k));
+        stage.tell(Input::Lost(Side::Model));
+    }
+    stage.until(5_500);
+    assert_eq!(phrases(&stage), [4_800]);
+}
+
+#[test]
 fn what_is_still_heard_of_the_lost_session_is_no_silence() {
     let mut stage = greeted();
     stage.answer("r", 5_000, "A long answer.");
