@@ -77,6 +77,32 @@ fn a_call_that_loses_its_model_before_its_time_is_over_is_not_silent_until_then(
     check_untroubled(&[3_357, 4_727, 4_838, 7_337, 10_367, 11_996]);
 }
 
+fn check_troubled(seeds: &[u64]) {
+    for seed in seeds {
+        check(troubled(*seed));
+    }
+}
+
+#[test]
+fn what_a_line_held_back_is_not_lost_with_the_session_it_was_on_its_way_to() {
+    check_troubled(&[198]);
+}
+
+#[test]
+fn a_greeting_that_failed_is_not_said_to_a_caller_who_has_heard_an_answer() {
+    check_troubled(&[185, 466]);
+}
+
+#[test]
+fn a_goodbye_that_waits_for_the_store_or_for_a_silent_model_is_not_silent() {
+    check_troubled(&[102, 130, 219, 252]);
+}
+
+#[test]
+fn an_event_without_audio_is_not_the_models_voice() {
+    check_troubled(&[95, 160, 325]);
+}
+
 #[test]
 fn in_random_worlds_a_call_keeps_its_promises() {
     let figures = check_all(0..WORLDS);

@@ -104,6 +104,8 @@ fn waits(report: &Report) -> Vec<(Moment, Moment)> {
     let end = [given_up_at(report), left, report.over_at].into_iter().flatten().min().unwrap();
     let (mut ready, mut caller_speaks) = (false, false);
     let mut waiting: Option<(Moment, bool)> = None;
+    // A session that breaks within a second of its coming has ended no wait.
+    let mut came: Option<(Moment, Moment)> = None;
     let mut waits = Vec::new();
     for (at, note) in report.notes.iter().filter(|(at, _)| *at <= end) {
         let away = matches!(note, Note::ModelAway | Note::SessionRenewed);
@@ -121,8 +123,11 @@ fn waits(report: &Report) -> Vec<(Moment, Moment)> {
             Note::CallerStops => caller_speaks = false,
             _ => {}
         }
+        let last = came.take().filter(|(_, came)| away && at.since(*came) < Duration::from_secs(1));
+        came = waiting.filter(|_| *note == Note::ModelReady).map(|(from, _)| (from, *at));
         waits.extend(waiting.take().map(|(from, away)| (from, wait_over(report, from, away, *at))));
-        waiting = from_here.then_some((*at, away || !ready));
+        let from = last.map_or(*at, |(from, _)| from);
+        waiting = from_here.then_some((from, away || !ready));
     }
     waits.extend(waiting.map(|(from, away)| (from, wait_over(report, from, away, end))));
     waits

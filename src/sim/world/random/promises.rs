@@ -47,7 +47,7 @@ impl fmt::Display for Figures {
         write!(
             f,
             "{worlds} worlds: {}; {models_lost} models lost; {phrases} phrases and {chimes} chimes; the longest silence \
-             of ours {} ms; 0 calls without an end, 0 ends unexplained",
+             of ours {} ms, the lines' own delay in it; 0 calls without an end, 0 ends unexplained",
             endings.join(", "),
             longest_silence.as_millis()
         )
