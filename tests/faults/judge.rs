@@ -121,10 +121,12 @@ impl Met {
     fn sounds(&self) -> Vec<Sound> {
         let mut sounds: Vec<Sound> = self.report.streams.iter().flat_map(of_stream).collect();
         sounds.extend(self.report.events.iter().filter_map(|(at, event)| {
-            let what = match event {
-                PhoneEvent::Said(text) => What::Said(text.reveal().clone()),
-                PhoneEvent::Dialled { .. } => What::Rings,
-                _ => return None,
+            let what = if let PhoneEvent::Said(text) = event {
+                What::Said(text.reveal().clone())
+            } else if matches!(event, PhoneEvent::Dialled { .. }) {
+                What::Rings
+            } else {
+                return None;
             };
             Some(Sound { from: *at, to: *at, what })
         }));
@@ -186,25 +188,20 @@ impl Met {
     fn went(&self) -> String {
         let (mut steps, mut streams, mut announced): (Vec<String>, usize, bool) = (Vec::new(), 0, false);
         for (_, event) in &self.report.events {
-            match event {
-                PhoneEvent::StreamAsked { .. } => {
-                    streams += 1;
-                    if streams > 1 {
-                        steps.push(format!("stream {streams}"));
-                    }
+            if let PhoneEvent::StreamAsked { .. } = event {
+                streams += 1;
+                if streams > 1 {
+                    steps.push(format!("stream {streams}"));
                 }
-                PhoneEvent::Said(text) => {
-                    announced = text.reveal().contains(FALLBACK_WORDS);
-                    if !announced {
-                        steps.push("a last sentence".to_owned());
-                    }
+            } else if let PhoneEvent::Said(text) = event {
+                announced = text.reveal().contains(FALLBACK_WORDS);
+                if !announced {
+                    steps.push("a last sentence".to_owned());
                 }
-                PhoneEvent::Dialled { result, .. } => {
-                    let who = if announced { "the fallback" } else { "the destination" };
-                    let how = if *result == DialResult::Completed { "rings" } else { "rings in vain" };
-                    steps.push(format!("{who} {how}"));
-                }
-                _ => {}
+            } else if let PhoneEvent::Dialled { result, .. } = event {
+                let who = if announced { "the fallback" } else { "the destination" };
+                let how = if *result == DialResult::Completed { "rings" } else { "rings in vain" };
+                steps.push(format!("{who} {how}"));
             }
         }
         let further = self.sessions.saturating_sub(streams);

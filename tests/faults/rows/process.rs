@@ -55,14 +55,14 @@ fn is_not_alone(scene: &Scene) -> LocalBoxFuture<'_, Guard> {
 
 fn hands_over(scene: &Scene) -> LocalBoxFuture<'_, Guard> {
     async {
-        scene.house.model.until(has_asked).await;
+        scene.house.model.until(|logs| has_asked(logs)).await;
         scene.house.tasks.drained_soon().cancel();
         Box::new(()) as Guard
     }
     .boxed_local()
 }
 
-fn has_asked(logs: &Vec<ConnectionLog>) -> bool {
+fn has_asked(logs: &[ConnectionLog]) -> bool {
     logs.first().is_some_and(|log| log.appended_ms > ASKED_MS)
 }
 
@@ -104,7 +104,7 @@ async fn killed() -> Met {
     let caller = plan.caller.clone();
     let phone = Phone::new(Some(rest.line())).unwrap();
     let murder = async {
-        model.until(has_asked).await;
+        model.until(|logs| has_asked(logs)).await;
         first.kill();
         place.is_gone();
         balancer.add(second.address())
