@@ -32,7 +32,7 @@ async fn serve(listener: TcpListener, responses: &[(u16, &str)]) -> Vec<String> 
             let text = String::from_utf8_lossy(&request);
             let whole = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
                 let length = head.lines().find_map(|l| l.strip_prefix("content-length: "));
-                length.is_some_and(|length| body.len() >= length.parse().unwrap())
+                length.is_none_or(|length| body.len() >= length.parse().unwrap())
             });
             if whole || read == 0 {
                 break;
