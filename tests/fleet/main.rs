@@ -11,7 +11,8 @@ mod calls;
 mod emulator;
 #[cfg(test)]
 mod fleet;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod gauge;
 #[cfg(test)]
 mod instance;
@@ -23,7 +24,8 @@ mod outlives;
 mod place;
 #[cfg(test)]
 mod placed;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod soak;
 #[cfg(test)]
 mod story;
