@@ -1,5 +1,5 @@
 //! What happens when the stream has ended. The ledger says what was meant; if nothing was, it was an accident, and
-//! accidents are resumed.
+//! accidents are resumed. A ledger that says nothing takes their memory from calls, and not their callers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,40 +39,30 @@ pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextReques
         return Spoken::hang_up();
     }
     let (known, history) = app.look_up_with_history(&call.call).await;
-    let mut record = match known {
-        Known::Call(record) => *record,
-        Known::Nothing if app.can_only_hold(attempt > 1) => {
+    let opening = match known {
+        Known::Call(record) => {
+            let taken = record.attempts;
+            let record = CallRecord { attempts: taken.max(attempt), ..*record };
+            if record.intention.is_none() && app.can_only_hold(attempt > taken) {
+                return app.keep_waiting(&call.call, taken, Some(&record.business)).await;
+            }
+            if record.intention.is_none() {
+                return app.resume(record, history, Interruption::LineLost, MAX_ATTEMPTS).await;
+            }
+            // A question that is not waited for any more must not hold one of the store's connections.
+            drop(history);
+            return app.as_meant(&record).await;
+        }
+        Known::Nothing | Known::NotSaid if app.can_only_hold(attempt > 1) => {
             return app.keep_waiting(&call.call, attempt.saturating_sub(1), None).await;
         }
-        Known::Nothing => return app.begin_anew(&call, attempt).await,
-        Known::NotSaid => return app.fall_back_by_line(Parties { from: &call.from, to: &call.to }).await,
+        Known::Nothing => Opening::Greet,
+        // Who means to leave does so by Twilio's REST interface, and is not asked for here. So it was an accident, or as good
+        // as one: whom the model had said goodbye to will say so.
+        Known::NotSaid => go_on(None, Interruption::LineLost),
     };
-    let taken = record.attempts;
-    record.attempts = record.attempts.max(attempt);
-    if record.intention.is_some() {
-        // Whatever follows, a transfer of an hour too, the model has no part in it.
-        app.over_for_good(&record.call);
-    }
-    match &record.intention {
-        Some(Intention::HangUp) => Spoken::hang_up(),
-        Some(Intention::Transfer(destination)) => {
-            match app.who_answers(Some(&record.business), &record.to).await {
-                Ok(answerer) => match answerer.business.destination(destination) {
-                    Some(destination) => app.transfer(destination, &record.to),
-                    None => app.fall_back(&answerer.business, Parties::of(&record)),
-                },
-                Err(nobody) => app.without_business(&nobody, &record),
-            }
-        }
-        Some(Intention::FallBack) => match app.who_answers(Some(&record.business), &record.to).await {
-            Ok(answerer) => app.fall_back(&answerer.business, Parties::of(&record)),
-            Err(nobody) => app.without_business(&nobody, &record),
-        },
-        None if app.can_only_hold(attempt > taken) => {
-            app.keep_waiting(&call.call, taken, Some(&record.business)).await
-        }
-        None => app.resume(record, history, Interruption::LineLost, MAX_ATTEMPTS).await,
-    }
+    drop(history);
+    app.begin_anew(&call, attempt, opening).await
 }
 
 /// How a call goes on of which the ledger told this. Not to know what was said is not to know that nothing was.
@@ -139,9 +129,10 @@ impl App {
         Known::NotSaid
     }
 
-    /// A call whose instance died before it could write it down: what is meant is never written before that, so nothing
-    /// was. It begins again, as one of its line, unless its streams were tried often enough.
-    async fn begin_anew(self: &Arc<Self>, call: &NextRequest, attempt: u8) -> Spoken {
+    /// A call of which the ledger tells nothing. Its instance died before it could write it down, and what is meant is never
+    /// written before that, so nothing was; or the ledger is away. It begins again, as one of its line, unless its streams
+    /// were tried often enough.
+    async fn begin_anew(self: &Arc<Self>, call: &NextRequest, attempt: u8, opening: Opening) -> Spoken {
         let parties = Parties { from: &call.from, to: &call.to };
         let (Some(account), true) = (&call.account, attempt < MAX_ATTEMPTS) else {
             return self.fall_back_by_line(parties).await;
@@ -153,7 +144,28 @@ impl App {
         let leg = Leg { call: &call.call, account, from: &call.from, to: &call.to };
         let record = CallRecord { attempts: attempt + 1, ..self.record(&leg, &answerer) };
         tracing::info!(call.id = %record.call, attempt = record.attempts, "a call begins again");
-        self.connect(&answerer, record, Opening::Greet, Slot::Wanted)
+        self.connect(&answerer, record, opening, Slot::Wanted)
+    }
+
+    /// Does what a call meant to do when its stream closed. Whatever follows, a transfer of an hour too, the model has no
+    /// part in it.
+    async fn as_meant(self: &Arc<Self>, record: &CallRecord) -> Spoken {
+        self.over_for_good(&record.call);
+        if record.intention == Some(Intention::HangUp) {
+            return Spoken::hang_up();
+        }
+        let answerer = match self.who_answers(Some(&record.business), &record.to).await {
+            Ok(answerer) => answerer,
+            Err(nobody) => return self.without_business(&nobody, record),
+        };
+        let destination = match &record.intention {
+            Some(Intention::Transfer(destination)) => answerer.business.destination(destination),
+            Some(Intention::HangUp | Intention::FallBack) | None => None,
+        };
+        match destination {
+            Some(destination) => self.transfer(destination, &record.to),
+            None => self.fall_back(&answerer.business, Parties::of(record)),
+        }
     }
 
     /// What the ledger knows of a call, and its answer to what was said in it: both are asked at once, for the caller hears
@@ -207,7 +219,8 @@ impl App {
         why: Interruption,
         most: u8,
     ) -> Spoken {
-        let answerer = match self.who_answers(Some(&record.business), &record.to).await {
+        let (answerer, history) = tokio::join!(self.who_answers(Some(&record.business), &record.to), history);
+        let answerer = match answerer {
             Ok(answerer) => answerer,
             Err(nobody) => {
                 self.over_for_good(&record.call);
@@ -223,7 +236,7 @@ impl App {
         record.intention = None;
         record.instance = self.instance.clone();
         tracing::info!(call.id = %record.call, attempt = record.attempts, "a call is resumed");
-        self.connect(&answerer, record, go_on(history.await, why), Slot::Wanted)
+        self.connect(&answerer, record, go_on(history, why), Slot::Wanted)
     }
 
     /// What is left for a caller whose business cannot be found any more.
@@ -407,6 +420,19 @@ mod tests {
         form[3] = ("To", "+15550000000");
         let answer = House::new().await.post("/twilio-next", &form).await;
         assert_eq!(answer.twiml(), format!("<Say>{}</Say><Hangup/>", words::CANNOT_ANSWER));
+    }
+
+    #[tokio::test]
+    async fn with_the_ledger_down_a_call_of_a_known_business_goes_on_and_not_for_ever() {
+        let known = House::new().await.store;
+        let house = House::with(|_| Arc::new(known)).await;
+        house.keep(1, None).await;
+        house.store.close().await;
+        let answer = house.post("/twilio-next", &WAITING).await;
+        assert!(answer.twiml().starts_with("<Connect"), "{}", answer.body);
+        assert!(answer.twiml().contains("/twilio-next?attempt=2") && house.waits(2), "{}", answer.body);
+        let answer = house.post("/twilio-next?attempt=3", &WAITING).await;
+        assert!(answer.twiml().contains("+15550001111"), "{}", answer.body);
     }
 
     #[tokio::test]

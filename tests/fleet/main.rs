@@ -11,7 +11,8 @@ mod calls;
 mod emulator;
 #[cfg(test)]
 mod fleet;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod gauge;
 #[cfg(test)]
 mod instance;
@@ -27,7 +28,7 @@ mod place;
 mod placed;
 #[cfg(test)]
 mod restarts;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(target_os = "linux")]
 mod soak;
 #[cfg(test)]
 mod story;

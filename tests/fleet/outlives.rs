@@ -47,6 +47,9 @@ const BACK: Duration = Duration::from_secs(20);
 /// How far what is metered of a call may be from what its caller's telephone says.
 const TOLERANCE_MS: i64 = 2_000;
 
+/// How many calls that went wrong are told in full.
+const MOST_SHOWN: usize = 3;
+
 /// How long slots may stay taken when nobody calls any more: a lease, and a beat.
 const SLOTS_FREE: Duration = Duration::from_secs(36);
 
@@ -213,10 +216,14 @@ fn judge(title: &str, placed: &[Placed], findings: &[Findings]) {
         sum(|of| of.turns),
         sum(|of| of.cut),
     );
+    let mut shown = 0;
     for (call, findings) in placed.iter().zip(findings) {
         let fine = |fate: &Fate| !matches!(fate, Fate::WebhookLost | Fate::Lost);
-        if !(findings.fates.iter().all(fine) && findings.lost.is_empty() && findings.untold.is_empty()) {
-            println!("{findings:?}\n{:?}\n{:#?}", call.record, call.report.events);
+        if !(findings.fates.iter().all(fine) && findings.lost.is_empty() && findings.untold.is_empty())
+            && shown < MOST_SHOWN
+        {
+            shown += 1;
+            println!("{findings:?}\n{:?}\n{:?}", call.record, call.report.events);
         }
     }
     let waited = fates.len() - left;

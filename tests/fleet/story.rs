@@ -72,35 +72,41 @@ pub(crate) fn streams(report: &PhoneReport) -> Vec<Stream> {
     let mut found: Vec<Stream> = Vec::new();
     let (mut attempt, mut open) = (1, false);
     for (at, event) in &report.events {
-        match event {
-            PhoneEvent::Answered { twiml, .. } => attempt = attempt_of(twiml.reveal()),
-            PhoneEvent::Upgraded => {
-                open = true;
-                let stream = &report.streams[found.len()];
-                let moment =
-                    |bytes: usize| stream.began() + Duration::from_millis((bytes / BYTES_PER_MS) as u64);
-                let ends = heard_to_the_end(stream.playout().heard()).into_iter();
-                let heard = ends.map(|(end, said)| (moment(end), said)).collect();
-                let first_sound = stream.playout().pieces().iter().filter_map(|piece| piece.began).min();
-                let began = stream.began();
-                let (ended, broke) = (*at, false);
-                let done = report.steps_done.iter().filter(|step| step.began >= began);
-                let asked = done.map(|step| step.ended).collect();
-                let cut_short = false;
-                found.push(Stream { attempt, ended, broke, first_sound, heard, asked, cut_short });
-            }
-            PhoneEvent::ServerClosed(_) | PhoneEvent::Stopped | PhoneEvent::Over if open => {
-                open = false;
-                let stream = found.last_mut().unwrap();
-                stream.ended = *at;
-                stream.broke = matches!(event, PhoneEvent::ServerClosed(_));
-                stream.asked.retain(|asked| asked <= at);
-                stream.cut_short = report.steps_done.iter().any(|step| step.began <= *at && *at < step.ended);
-            }
-            _ => {}
+        if let PhoneEvent::Answered { twiml, .. } = event {
+            attempt = attempt_of(twiml.reveal());
+        }
+        if *event == PhoneEvent::Upgraded {
+            open = true;
+            found.push(begun(report, found.len(), attempt));
+        }
+        let broke = matches!(event, PhoneEvent::ServerClosed(_));
+        if open && (broke || matches!(event, PhoneEvent::Stopped | PhoneEvent::Over)) {
+            open = false;
+            let stream = found.last_mut().unwrap();
+            (stream.ended, stream.broke) = (*at, broke);
+            stream.asked.retain(|asked| asked <= at);
+            stream.cut_short = report.steps_done.iter().any(|step| step.began <= *at && *at < step.ended);
         }
     }
     found
+}
+
+/// A stream of which the end is not known yet.
+fn begun(report: &PhoneReport, number: usize, attempt: u8) -> Stream {
+    let stream = &report.streams[number];
+    let began = stream.began();
+    let moment = |bytes: usize| began + Duration::from_millis((bytes / BYTES_PER_MS) as u64);
+    let ends = heard_to_the_end(stream.playout().heard()).into_iter();
+    let done = report.steps_done.iter().filter(|step| step.began >= began);
+    Stream {
+        attempt,
+        ended: began,
+        broke: false,
+        first_sound: stream.playout().pieces().iter().filter_map(|piece| piece.began).min(),
+        heard: ends.map(|(end, said)| (moment(end), said)).collect(),
+        asked: done.map(|step| step.ended).collect(),
+        cut_short: false,
+    }
 }
 
 /// Which stream of its call this document opens; the way back counts them, from the second on.
