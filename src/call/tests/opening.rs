@@ -30,7 +30,7 @@ fn the_model_is_dialled_ahead_and_its_greeting_waits_for_the_caller() {
 }
 
 #[test]
-fn a_caller_who_is_quicker_than_the_model_is_heard_from_the_last_three_seconds_on() {
+fn a_caller_who_is_quicker_than_the_model_is_heard_from_the_first_word_on() {
     let mut stage = Stage::new(brief());
     stage.caller(start());
     stage.until(4_000);
@@ -38,7 +38,7 @@ fn a_caller_who_is_quicker_than_the_model_is_heard_from_the_last_three_seconds_o
     stage.model(FromModel::Ready(AudioFormat::Mulaw8k));
     let audio =
         stage.take().iter().filter(|output| matches!(output, Output::Model(ToModel::Audio(_)))).count();
-    assert_eq!(audio, 150);
+    assert_eq!(audio, 200);
 }
 
 #[test]

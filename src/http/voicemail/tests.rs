@@ -109,8 +109,7 @@ async fn a_business_that_wants_voicemails_has_its_own_sentence_before_the_tone()
 
 #[tokio::test]
 async fn a_business_without_a_fallback_takes_voicemails_in_our_words() {
-    let house = House::new().await;
-    house.app.tasks.hard().cancel();
+    let house = House::without_plans().await;
     let answer = house.post("/twilio-voice?businessId=business-3", &RINGING).await;
     assert_eq!(sentence(answer.twiml()), Sentence::LeaveMessage.in_english());
     assert!(urls(answer.twiml())[1].contains("businessId=business-3&"), "{}", answer.body);
