@@ -5,12 +5,14 @@
 //! only slow would come behind the phrase, and later than without: until it is nudged the chime is enough, which is short
 //! and says no more than that the line is not dead. A business of which no phrase was ever made has the chime alone.
 
-use super::limits::{BRIDGE_AFTER, PHRASE_AGAIN_AFTER};
+use std::time::Duration;
+
+use super::limits::{BRIDGE_AFTER, PHRASE_AGAIN_AFTER, TOLD_AT_ONCE};
 use super::machine::Call;
 use super::playout::{Source, play_time};
 use super::{Deadline, Note, Opening};
 use crate::audio::chime::chime;
-use crate::domain::{Moment, Pii, Turn};
+use crate::domain::{Moment, Pii, Turn, TurnDetection};
 use crate::wire::model::ToModel;
 
 /// The caller's waiting.
@@ -28,8 +30,24 @@ impl Call {
         let owed = self.deadlines.is_set(Deadline::ModelAnswers)
             || !self.responding.is_idle()
             || !self.tools.is_idle();
-        let talking = self.phase.is_talking() && !self.caller_speaks && (owed || !self.link.is_ready());
+        let quiet = !self.caller_speaks || self.is_done_by_ear();
+        let talking = self.phase.is_talking() && quiet && (owed || !self.link.is_ready());
         talking || self.phase.is_leaving()
+    }
+
+    /// Whether the caller has stopped by our own ear, and a model that goes by loudness should have said so, or is about to.
+    /// One that goes by meaning may wait for them to go on, and nothing must sound into that.
+    fn is_done_by_ear(&self) -> bool {
+        let TurnDetection::ServerVad { silence_duration_ms, .. } = self.brief.business.turn_detection else {
+            return false;
+        };
+        let patience = Duration::from_millis(silence_duration_ms.into()).saturating_sub(TOLD_AT_ONCE);
+        self.listening.stopped_at().is_some_and(|stopped| self.now.since(stopped) >= patience)
+    }
+
+    /// The model says that the caller has stopped: from here on its answer is waited for.
+    pub(super) fn begin_waiting_for_answer(&mut self) {
+        self.waiting.since = None;
     }
 
     /// When the silence will have lasted too long.

@@ -92,6 +92,7 @@ impl Call {
                 self.caller_speaks = false;
                 self.listening.on_caller_stopped();
                 self.note(Note::CallerStops);
+                self.begin_waiting_for_answer();
                 self.deadlines.set(Deadline::ModelAnswers, self.now + MODEL_ANSWERS);
             }
             FromModel::CallerSaid { text, transcribed_ms } => {

@@ -69,6 +69,10 @@ pub(super) const SESSION_AGE: Duration = Duration::from_secs(55 * 60);
 /// So much older, it is followed by another even in the middle of a turn, with a minute to spare.
 pub(super) const SESSION_SLACK: Duration = Duration::from_secs(4 * 60);
 
+/// A turn that is over after so much silence is told of well before [`BRIDGE_AFTER`]; where it takes longer, so does the
+/// waiting for it.
+pub(super) const TOLD_AT_ONCE: Duration = Duration::from_secs(1);
+
 /// After so much silence a caller who waits hears that we are still there: two seconds, less the way to the caller's ear.
 pub(super) const BRIDGE_AFTER: Duration = Duration::from_millis(1_800);
 

@@ -153,7 +153,12 @@ impl Listening {
         Some(std::mem::take(&mut self.keys))
     }
 
-    /// When the caller was last heard to stop speaking, once.
+    /// When the caller was last heard to stop speaking, and not yet answered.
+    pub(super) fn stopped_at(&self) -> Option<Moment> {
+        self.stopped_at
+    }
+
+    /// The same, and from now on they are answered.
     pub(super) fn take_stopped_at(&mut self) -> Option<Moment> {
         self.stopped_at.take()
     }
