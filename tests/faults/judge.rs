@@ -27,6 +27,9 @@ const BYTES_PER_MS: usize = 8;
 /// What is said before a number of the business rings that no model chose.
 const FALLBACK_WORDS: &str = "connecting you";
 
+/// Where a call goes that ends with Twilio's own voice.
+const LAST_WORDS: &str = "a last sentence";
+
 /// What became of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Judged {
@@ -64,6 +67,8 @@ enum What {
     Said(String),
     /// A number rings.
     Rings,
+    /// The tone behind which the caller leaves a message.
+    Tone,
     /// The caller's own voice.
     Caller,
 }
@@ -125,6 +130,8 @@ impl Met {
                 What::Said(text.reveal().clone())
             } else if matches!(event, PhoneEvent::Dialled { .. }) {
                 What::Rings
+            } else if *event == PhoneEvent::Beeped {
+                What::Tone
             } else {
                 return None;
             };
@@ -139,7 +146,7 @@ impl Met {
     fn longest_silence_ms(&self, sounds: &[Sound], since: Moment) -> u64 {
         let over = self.over(sounds);
         let (mut quiet_from, mut longest) = (since, Duration::ZERO);
-        for Sound { from, to, .. } in sounds.iter().filter(|sound| sound.to >= since) {
+        for Sound { from, to, .. } in sounds.iter().filter(|sound| sound.to >= since && sound.from <= over) {
             longest = longest.max(from.since(quiet_from));
             quiet_from = quiet_from.max(*to);
         }
@@ -147,9 +154,12 @@ impl Met {
         u64::try_from(longest.as_millis()).unwrap()
     }
 
-    /// When silence ends to be ours: with the call, or, where the model had said all of its sentence and the caller hung up
-    /// later, with that sentence. It was their turn.
+    /// When silence ends to be ours: with the call; with the tone behind which the caller may speak; or, where the model had
+    /// said all of its sentence and the caller hung up later, with that sentence. It was their turn.
     fn over(&self, sounds: &[Sound]) -> Moment {
+        if let Some(tone) = sounds.iter().find(|sound| sound.what == What::Tone) {
+            return tone.from;
+        }
         let over = self.report.when(|event| *event == PhoneEvent::Over).unwrap();
         match sounds.last() {
             Some(Sound { to, what: What::Voice(voice, true), .. })
@@ -171,7 +181,7 @@ impl Met {
         self.caller_hung_up()
             || match last {
                 Some(What::Voice(voice, whole)) => *voice == crate::voices::GOODBYE && *whole,
-                Some(What::Said(_)) => true,
+                Some(What::Said(_) | What::Tone) => true,
                 Some(What::Rings) => self.dials().last() == Some(&DialResult::Completed),
                 Some(What::Chime | What::Caller) | None => false,
             }
@@ -193,10 +203,15 @@ impl Met {
                 if streams > 1 {
                     steps.push(format!("stream {streams}"));
                 }
+            } else if *event == PhoneEvent::Beeped {
+                // What is said before the tone belongs to it.
+                steps.pop_if(|step| step == LAST_WORDS);
+                steps.push("a voicemail".to_owned());
+                break;
             } else if let PhoneEvent::Said(text) = event {
                 announced = text.reveal().contains(FALLBACK_WORDS);
                 if !announced {
-                    steps.push("a last sentence".to_owned());
+                    steps.push(LAST_WORDS.to_owned());
                 }
             } else if let PhoneEvent::Dialled { result, .. } = event {
                 let who = if announced { "the fallback" } else { "the destination" };
@@ -266,6 +281,7 @@ fn in_words(sounds: &[&Sound]) -> String {
             What::Voice(voice, false) => (format!("{} …", voice.name), false),
             What::Said(text) => (format!("“{text}”"), false),
             What::Rings => ("ringing".to_owned(), false),
+            What::Tone => ("the tone".to_owned(), false),
             What::Caller => continue,
         };
         let again = words.len() - fillers;

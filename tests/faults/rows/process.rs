@@ -9,11 +9,9 @@ use frontdesk::sim::socket::{
 };
 use frontdesk::store::Store;
 use futures_util::FutureExt as _;
-use futures_util::future::LocalBoxFuture;
-use tokio_util::sync::CancellationToken;
 
 use crate::balancer::Balancer;
-use crate::fault::{Fault, Guard, Met, Scene, account, fault};
+use crate::fault::{Fault, Met, account, fault};
 use crate::furnished::Kept;
 use crate::house::{ACCOUNT, AUTH_TOKEN, CALLER, LINE, LUNA, SECRET, until};
 use crate::instance::Instance;
@@ -26,48 +24,26 @@ const ASKED_MS: u64 = 1_800;
 pub(super) fn rows() -> Vec<Fault> {
     vec![
         Fault {
-            scripts: vec![leisurely(), next()],
-            before: Some(is_not_alone),
-            meanwhile: Some(hands_over),
+            kept: Kept::Nothing,
             since: Some(ANSWERS),
-            call: |plan| plan.caller = vec![asks(), asks_into(2)],
-            ..fault("process: stopped by the platform, its time is over")
+            elsewhere: Some(|| gone(|first| first.signal("TERM")).boxed_local()),
+            ..fault("process: stopped by the platform (SIGTERM), another is there")
         },
         Fault {
             kept: Kept::Nothing,
             since: Some(ANSWERS),
-            elsewhere: Some(|| killed().boxed_local()),
+            elsewhere: Some(|| gone(Instance::kill).boxed_local()),
             ..fault("process: killed (SIGKILL), another is there")
         },
     ]
-}
-
-/// Somebody else is on the line too: the process does not end with this call.
-fn is_not_alone(scene: &Scene) -> LocalBoxFuture<'_, Guard> {
-    async {
-        let others = CancellationToken::new();
-        let hang_up = others.clone().drop_guard();
-        scene.house.tasks.spawn("another call", async move { others.cancelled().await });
-        Box::new(hang_up) as Guard
-    }
-    .boxed_local()
-}
-
-fn hands_over(scene: &Scene) -> LocalBoxFuture<'_, Guard> {
-    async {
-        scene.house.model.until(|logs| has_asked(logs)).await;
-        scene.house.tasks.drained_soon().cancel();
-        Box::new(()) as Guard
-    }
-    .boxed_local()
 }
 
 fn has_asked(logs: &[ConnectionLog]) -> bool {
     logs.first().is_some_and(|log| log.appended_ms > ASKED_MS)
 }
 
-/// Two processes on one store behind one name; the one that carries the call is killed.
-async fn killed() -> Met {
+/// Two processes on one store behind one name; the one that carries the call is sent away like that.
+async fn gone(how: fn(&mut Instance)) -> Met {
     let folder = tempfile::tempdir().unwrap();
     let database_url = format!("sqlite://{}/frontdesk.db", folder.path().display());
     let store = Store::open(&domain::Place::Sqlite(database_url.clone())).await.unwrap();
@@ -91,6 +67,8 @@ async fn killed() -> Met {
         ("REALTIME_AUTH", "none".to_owned()),
         ("PHRASES_AT_ONCE", "0".to_owned()),
         ("LOG_FORMAT", "json".to_owned()),
+        // A platform of little patience: a second later it hands over.
+        ("DRAIN_SECONDS", "2".to_owned()),
     ];
     let mut first = Instance::start(&folder.path().join("first"), &settings).await;
     let second = Instance::start(&folder.path().join("second"), &settings).await;
@@ -103,15 +81,15 @@ async fn killed() -> Met {
     plan.line_faults = Vec::<Vec<LineFault>>::new();
     let caller = plan.caller.clone();
     let phone = Phone::new(Some(rest.line())).unwrap();
-    let murder = async {
+    let end = async {
         model.until(|logs| has_asked(logs)).await;
         // Twilio asks what is next at once: the edge knows of the other already.
         place.is_gone();
         let second = balancer.add(second.address());
-        first.kill();
+        how(&mut first);
         second
     };
-    let (report, _second) = tokio::join!(phone.call(plan), murder);
+    let (report, _second) = tokio::join!(phone.call(plan), end);
     let ledger = store.ledger();
     until("the call is not over in the ledger", async || {
         ledger.call(&report.call).await.unwrap().is_some_and(|record| record.ended_ms.is_some())

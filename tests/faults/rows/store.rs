@@ -8,7 +8,7 @@ use sqlx::{Connection as _, Row as _, SqliteConnection};
 use crate::fault::{Fault, Guard, Scene, fault, listens};
 use crate::furnished::Kept;
 use crate::scenes::{asks, hangs_up};
-use crate::voices::{ANSWERS, GOODBYE};
+use crate::voices::{ANSWERS, GOODBYE, asks_into, next, well};
 
 /// A line of nobody's.
 const NOBODYS: &str = "+15550000000";
@@ -37,9 +37,10 @@ pub(super) fn rows() -> Vec<Fault> {
         Fault {
             before: Some(knows),
             meanwhile: Some(breaks_in_mid_call),
+            scripts: vec![well(), next()],
             since: Some(ANSWERS),
             call: |plan| {
-                plan.caller = vec![asks()];
+                plan.caller = vec![asks(), asks_into(2)];
                 plan.line_faults = vec![vec![frontdesk::sim::LineFault::Reset { at_ms: 1_800 }]];
             },
             ..fault("store away and stream reset")
