@@ -30,19 +30,20 @@ impl Call {
         let owed = self.deadlines.is_set(Deadline::ModelAnswers)
             || !self.responding.is_idle()
             || !self.tools.is_idle();
-        let quiet = !self.caller_speaks || self.is_done_by_ear();
+        let quiet = !self.caller_speaks || self.done_by_ear_at().is_some();
         let talking = self.phase.is_talking() && quiet && (owed || !self.link.is_ready());
         talking || self.phase.is_leaving()
     }
 
-    /// Whether the caller has stopped by our own ear, and a model that goes by loudness should have said so, or is about to.
-    /// One that goes by meaning may wait for them to go on, and nothing must sound into that.
-    fn is_done_by_ear(&self) -> bool {
+    /// Since when the caller has stopped by our own ear, which hears it a moment later, and a model that goes by loudness
+    /// should have said so, or is about to. One that goes by meaning may wait for them to go on, and nothing must sound into
+    /// that.
+    fn done_by_ear_at(&self) -> Option<Moment> {
         let TurnDetection::ServerVad { silence_duration_ms, .. } = self.brief.business.turn_detection else {
-            return false;
+            return None;
         };
         let patience = Duration::from_millis(silence_duration_ms.into()).saturating_sub(TOLD_AT_ONCE);
-        self.listening.stopped_at().is_some_and(|stopped| self.now.since(stopped) >= patience)
+        self.listening.stopped_at().map(|stopped| stopped + patience).filter(|done| *done <= self.now)
     }
 
     /// The model says that the caller has stopped: from here on its answer is waited for.
@@ -65,7 +66,8 @@ impl Call {
             }
             return;
         }
-        self.waiting.since.get_or_insert(self.now);
+        let by_ear = if self.caller_speaks { self.done_by_ear_at() } else { None };
+        self.waiting.since.get_or_insert(by_ear.unwrap_or(self.now));
         if self.bridge_at().is_none_or(|at| at > self.now) {
             return;
         }

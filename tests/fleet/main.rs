@@ -28,6 +28,7 @@ mod place;
 mod placed;
 #[cfg(test)]
 mod restarts;
+#[cfg(test)]
 #[cfg(target_os = "linux")]
 mod soak;
 #[cfg(test)]
