@@ -15,6 +15,7 @@ pub mod clients;
 pub mod registry;
 pub mod store;
 
+pub mod dashboard;
 pub mod outbox;
 
 pub mod bridge;

@@ -1,6 +1,7 @@
 //! Calls in flight: how many, whose, and how to reach them; and what happened lately. What is sent to calls is for others
 //! to say.
 
+mod board;
 mod ring;
 
 use std::collections::BTreeMap;
@@ -8,11 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
+pub use self::board::{Board, Rung, Shown, State, Step, Voices};
 pub use self::ring::Ring;
 use crate::domain::{BusinessId, CallSid};
 
 /// Commands waiting for one call. There are two kinds and each is said once or twice; a call takes them at once.
 const COMMAND_DEPTH: usize = 8;
+
+/// How many calls that ended a moment ago are still shown as they were seen: who watches a call to its end reads what it
+/// came to. Some 50 KB each at most.
+const ENDED_SHOWN: usize = 100;
 
 /// The calls this process carries just now, with a way to send each a `Command`.
 ///
@@ -21,6 +27,7 @@ const COMMAND_DEPTH: usize = 8;
 #[derive(Debug)]
 pub struct Registry<Command> {
     calls: Arc<Mutex<Calls<Command>>>,
+    ended: Arc<Ring<Arc<Board>>>,
 }
 
 /// What a call in flight has to do with the slots of its plan.
@@ -46,6 +53,7 @@ pub enum Slot {
 #[derive(Debug)]
 pub struct Present<Command> {
     calls: Arc<Mutex<Calls<Command>>>,
+    ended: Arc<Ring<Arc<Board>>>,
     key: Key,
 }
 
@@ -62,13 +70,15 @@ struct Calls<Command> {
 struct Entry<Command> {
     business: BusinessId,
     claim: Claim,
+    board: Option<Arc<Board>>,
     commands: mpsc::Sender<Command>,
 }
 
 impl<Command> Registry<Command> {
     /// Nobody yet.
     pub fn new() -> Self {
-        Self { calls: Arc::new(Mutex::new(Calls { entered: 0, present: BTreeMap::new() })) }
+        let calls = Arc::new(Mutex::new(Calls { entered: 0, present: BTreeMap::new() }));
+        Self { calls, ended: Arc::new(Ring::new(ENDED_SHOWN)) }
     }
 
     /// Lists a call, and gives it its queue of commands; none when `most` are in flight already.
@@ -86,9 +96,10 @@ impl<Command> Registry<Command> {
         }
         calls.entered += 1;
         let key = (call, calls.entered);
-        calls.present.insert(key.clone(), Entry { business, claim, commands });
+        calls.present.insert(key.clone(), Entry { business, claim, board: None, commands });
         drop(calls);
-        Some((Present { calls: Arc::clone(&self.calls), key }, queue))
+        let (calls, ended) = (Arc::clone(&self.calls), Arc::clone(&self.ended));
+        Some((Present { calls, ended, key }, queue))
     }
 
     /// How many calls are in flight.
@@ -120,6 +131,31 @@ impl<Command> Registry<Command> {
         // A call's entries stand beside each other.
         list.dedup_by(|one, other| one.1 == other.1);
         list
+    }
+
+    /// What the calls in flight show, by CallSid; of a call with two streams, the later.
+    pub fn boards(&self) -> Vec<Arc<Board>> {
+        let calls = lock(&self.calls);
+        let mut boards: BTreeMap<&CallSid, Arc<Board>> = BTreeMap::new();
+        for ((call, _), entry) in &calls.present {
+            if let Some(board) = &entry.board {
+                boards.insert(call, Arc::clone(board));
+            }
+        }
+        boards.into_values().collect()
+    }
+
+    /// What a call shows that is in flight here, or was a moment ago.
+    pub fn board(&self, call: &CallSid) -> Option<Arc<Board>> {
+        let calls = lock(&self.calls);
+        let present = calls.present.range(entries_of(call)).rev().find_map(|(_, entry)| entry.board.clone());
+        drop(calls);
+        present.or_else(|| self.ended.latest(|board| board.look(|shown| shown.call == *call)))
+    }
+
+    /// What calls showed that ended a moment ago, the latest first.
+    pub fn ended(&self) -> Vec<Arc<Board>> {
+        self.ended.list()
     }
 
     /// Calls that want a slot, with whose they are and how many slots their plan has.
@@ -172,13 +208,27 @@ impl<Command> Default for Registry<Command> {
 
 impl<Command> Clone for Registry<Command> {
     fn clone(&self) -> Self {
-        Self { calls: Arc::clone(&self.calls) }
+        Self { calls: Arc::clone(&self.calls), ended: Arc::clone(&self.ended) }
+    }
+}
+
+impl<Command> Present<Command> {
+    /// Lets people see the call.
+    pub fn show(&self, shown: Shown) -> Arc<Board> {
+        let board = Arc::new(Board::new(shown));
+        if let Some(entry) = lock(&self.calls).present.get_mut(&self.key) {
+            entry.board = Some(Arc::clone(&board));
+        }
+        board
     }
 }
 
 impl<Command> Drop for Present<Command> {
     fn drop(&mut self) {
-        lock(&self.calls).present.remove(&self.key);
+        let left = lock(&self.calls).present.remove(&self.key);
+        if let Some(board) = left.and_then(|entry| entry.board) {
+            self.ended.push(board);
+        }
     }
 }
 
@@ -254,6 +304,37 @@ mod tests {
         assert_eq!(registry.wanting(), []);
         assert!(registry.mark(&call("CA2"), Slot::Wanted));
         assert_eq!(registry.wanting().len(), 1);
+    }
+
+    #[test]
+    fn a_call_is_shown_while_it_is_here_and_remembered_when_it_has_left() {
+        let registry = Registry::<u8>::new();
+        let (present, _queue) = registry.enter(call("CA1"), business("a"), CLAIM, 9).unwrap();
+        assert!(registry.boards().is_empty(), "nothing was shown yet");
+        let shown = Shown {
+            call: call("CA1"),
+            attempt: 1,
+            business: business("a"),
+            name: "A".to_owned(),
+            from: crate::domain::Pii::default(),
+            destinations: Vec::new(),
+            began_ms: 1,
+            arrived_ms: None,
+            state: State::Waiting,
+            last_words: None,
+            answer_delay_ms: None,
+            cost: crate::domain::MicroDollars::default(),
+            barge_ins: 0,
+            rungs: std::collections::VecDeque::new(),
+        };
+        let board = present.show(shown);
+        board.step(Rung { at_ms: 1, step: Step::CallerArrived }, |_| {});
+        assert_eq!(registry.boards().len(), 1);
+        drop(present);
+        assert!(registry.boards().is_empty());
+        let remembered = registry.board(&call("CA1")).unwrap();
+        assert_eq!(remembered.look(|shown| shown.state.clone()), State::Talking);
+        assert!(registry.board(&call("CA2")).is_none());
     }
 
     #[test]

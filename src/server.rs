@@ -21,7 +21,7 @@ use crate::clients::{
 use crate::config::{Config, Drain, ModelChoice, RealtimeAuth, Storage, Twilio, TwilioAuth};
 use crate::domain::{InstanceId, PublicUrl};
 use crate::http::listen::{self, ListenLimits};
-use crate::http::{self, App, Trail};
+use crate::http::{self, App, Trail, Window, WindowSettings};
 use crate::lifecycle::Tasks;
 use crate::outbox::{self, OutboxSettings};
 use crate::registry::Registry;
@@ -118,7 +118,11 @@ impl Server {
             clock: Arc::new(telemetry::wall_clock),
             seed: Uuid::new_v4().as_u64_pair().0,
         });
+        let watched = WindowSettings { origins: config.window.origins, push: config.window.push };
+        let (token, now_ms) = (config.admin_token.as_ref(), telemetry::wall_clock());
+        let window = Window::new(watched, token, &config.public.url, &instance, now_ms);
         let app = App {
+            window,
             directory,
             ledger: store.ledger(),
             slots: store.slots(),

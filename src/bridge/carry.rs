@@ -19,6 +19,7 @@ use super::effects::{self, Begun, Dialling, Effects};
 use super::leg::{Heard, Leg, PING_EVERY, Socket};
 use super::notes;
 use super::scribe::{Entry, Scribe};
+use super::showing::Showing;
 use super::waiting::Arrival;
 use crate::call::event_log::EventLog;
 use crate::call::{Brief, Call, EffectId, Input, Note, Oddities, Outcome, Output, Side};
@@ -56,6 +57,8 @@ pub(super) struct Reins<C, M> {
     pub(super) effects: Effects<M>,
     /// What writes it down.
     pub(super) scribe: Scribe,
+    /// What shows it to people.
+    pub(super) showing: Showing,
 }
 
 /// One call and all that belongs to carrying it.
@@ -69,6 +72,7 @@ pub(super) struct Carrier<C, M> {
     arrival: Option<oneshot::Receiver<Arrival<C>>>,
     effects: Effects<M>,
     scribe: Scribe,
+    showing: Showing,
     /// Outcomes that were known at once.
     known: VecDeque<(EffectId, Outcome)>,
     dialling: Option<(EffectId, Dialling<M>)>,
@@ -113,7 +117,7 @@ pub(super) async fn carry<C: Socket, M: Socket>(brief: Brief, clock: Clock, rein
 
 impl<C: Socket, M: Socket> Carrier<C, M> {
     fn new(brief: Brief, clock: Clock, reins: Reins<C, M>) -> Self {
-        let Reins { orders, outcomes, arrival, effects, mut scribe } = reins;
+        let Reins { orders, outcomes, arrival, effects, mut scribe, showing } = reins;
         let session = brief.session();
         let log = scribe.files.log().map(|lines| EventLog::begin(&brief, lines));
         let now = clock.now();
@@ -128,6 +132,7 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
             arrival: Some(arrival),
             effects,
             scribe,
+            showing,
             known: VecDeque::new(),
             dialling: None,
             caller: None,
@@ -192,6 +197,8 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
 
     fn note(&mut self, note: &Note) {
         notes::log(note);
+        let spent = || self.effects.cost(self.call.usage());
+        self.showing.note(self.clock.now(), note, spent);
         if let Note::Over { usage, oddities, .. } = note {
             self.summary = Some((*usage, *oddities));
         }
@@ -200,6 +207,7 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
     /// A new connection replaces the old one, whatever became of that.
     fn dial(&mut self, id: EffectId, dialling: Dialling<M>) {
         self.model = None;
+        self.showing.dialled(self.clock.now());
         self.dialling = Some((id, dialling));
     }
 

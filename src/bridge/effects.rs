@@ -115,10 +115,15 @@ impl<M> Effects<M> {
         }
     }
 
+    /// What it costs to have used the model so, an estimate.
+    pub(super) fn cost(&self, usage: &Usage) -> MicroDollars {
+        self.parts.prices.cost(usage, &self.model)
+    }
+
     /// How this stream ended, as the ledger keeps it.
     pub(super) fn stream_end(&self, ending: Ending, usage: Usage) -> StreamEnd {
         let (attempt, instance) = (self.record.attempts, self.record.instance.clone());
-        let cost = self.parts.prices.cost(&usage, &self.model);
+        let cost = self.cost(&usage);
         StreamEnd { attempt, instance, ending, usage, cost, at_ms: self.now_ms() }
     }
 

@@ -13,6 +13,8 @@ mod passes;
 mod phrases;
 mod retention;
 mod scribe;
+mod shelf;
+mod showing;
 mod slots;
 #[cfg(test)]
 mod testing;
@@ -41,6 +43,9 @@ use self::passes::Passes;
 use self::phrases::{Phrase, Phrases};
 pub use self::retention::forget_old_logs;
 use self::scribe::{Entry, Subject};
+pub use self::shelf::Shelf;
+use self::showing::Showing;
+pub use self::showing::step_of;
 use self::slots::Leases;
 pub use self::slots::SLOT_LEASE_MS;
 use self::waiting::{Arrival, Place, WaitingRoom};
@@ -251,8 +256,9 @@ impl Bridge {
         let business = brief.business.clone();
         let parts = Arc::clone(&self.parts);
         let effects = Effects::new(parts, record, business, greeting, model, dial, outcome_sender);
+        let showing = Showing::of(&brief, &present);
         let seat = Seat { place, present, leases: self.leases.clone() };
-        let reins = Reins { orders, outcomes, arrival, effects, scribe };
+        let reins = Reins { orders, outcomes, arrival, effects, scribe, showing };
         let carried = carry_seated(seat, Arc::clone(&self.parts), kept, brief, reins);
         self.parts.tasks.spawn("call", carried.instrument(span));
         Begun::New
@@ -278,6 +284,11 @@ impl Bridge {
     /// Whether this is the first use of the pass for this attempt of the call. It can be asked once.
     pub async fn first_use(&self, call: &CallSid, attempt: u8) -> bool {
         self.passes.first_use(&*self.ledger, call, attempt, &self.instance).await
+    }
+
+    /// The files of calls on this machine.
+    pub fn shelf(&self) -> Shelf {
+        Shelf::at(self.files.data_dir.clone())
     }
 
     /// Tells a call something; false when it is not carried here.

@@ -104,6 +104,13 @@ impl Ledger for TestLedger {
     ) -> Result<Listing<CallRecord, CallKey>, StoreError> {
         Ok(Listing { items: Vec::new(), unreadable: Vec::new(), next: None })
     }
+    async fn all_calls(
+        &self,
+        _: Option<&CallKey>,
+        _: u32,
+    ) -> Result<Listing<CallRecord, CallKey>, StoreError> {
+        Ok(Listing { items: Vec::new(), unreadable: Vec::new(), next: None })
+    }
     async fn take_message(&self, message: &Message, notice: Option<&Notice>) -> Result<(), StoreError> {
         let told = if notice.is_some() { ", told" } else { "" };
         self.keep(format!("message {}{told}", message.tool_call)).await

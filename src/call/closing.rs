@@ -157,7 +157,7 @@ impl Call {
     }
 
     /// We leave, with a goodbye of our asking; the `last` one is not taken back.
-    fn leave_with(&mut self, instructions: &str, last: bool) {
+    pub(super) fn leave_with(&mut self, intention: Intention, instructions: &str, last: bool) {
         if let Phase::Leaving(leaving) = &mut self.phase {
             leaving.last |= last;
         }
@@ -166,7 +166,7 @@ impl Call {
         }
         let instructions = self.in_character(instructions);
         self.responding.wish(Reason::Farewell, Some(instructions.clone()));
-        self.leave(Intention::HangUp, Goodbye::Wished(instructions), last);
+        self.leave(intention, Goodbye::Wished(instructions), last);
     }
 
     fn leave(&mut self, intention: Intention, goodbye: Goodbye, last: bool) {
@@ -340,6 +340,7 @@ impl Call {
             Deadline::SessionEnds => self.renew_session(),
             Deadline::TooLong => {
                 self.leave_with(
+                    Intention::HangUp,
                     "The time for this call is over. Say so and say goodbye, in one short sentence.",
                     true,
                 );
@@ -381,6 +382,7 @@ impl Call {
         self.still_there += 1;
         if self.still_there > MAX_STILL_THERE {
             self.leave_with(
+                Intention::HangUp,
                 "The caller has not said anything for a while. Say goodbye in one short sentence.",
                 false,
             );

@@ -178,7 +178,15 @@ impl Call {
             Some(Reason::Opening) => self.wish_opening(),
             Some(Reason::LastMinute) => self.wish_last_minute(),
             Some(Reason::Farewell) => {}
-            Some(Reason::Tools | Reason::Keys | Reason::StillThere | Reason::Nudge | Reason::GoOn) | None => {
+            Some(
+                Reason::Tools
+                | Reason::Keys
+                | Reason::StillThere
+                | Reason::Nudge
+                | Reason::Operator
+                | Reason::GoOn,
+            )
+            | None => {
                 self.responding.wish(Reason::Nudge, None);
             }
         }

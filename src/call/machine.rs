@@ -15,7 +15,7 @@ use super::relinking::Link;
 use super::responding::{Reason, Responding};
 use super::tools::Tools;
 use super::words::Words;
-use super::{Brief, Command, Deadline, Input, Note, Oddities, Opening, Output, Side};
+use super::{Brief, Deadline, Input, Note, Oddities, Opening, Output, Side};
 use crate::domain::{Ending, Moment, Usage};
 use crate::wire::model::ToModel;
 use crate::wire::twilio::media::ToTwilio;
@@ -101,8 +101,7 @@ impl Call {
         match input {
             Input::Caller(words) => self.on_caller(words),
             Input::Model(words) => self.on_model(words),
-            Input::Command(Command::CallOver) => self.on_stream_over(Ending::CallerHungUp),
-            Input::Command(Command::HandOver) => self.on_hand_over(),
+            Input::Command(command) => self.on_command(command),
             Input::Outcome(id, outcome) => self.on_outcome(id, outcome),
             Input::Lost(Side::Caller) => self.on_stream_over(Ending::StreamLost),
             Input::Lost(Side::Model) => self.on_model_lost(),
@@ -132,6 +131,11 @@ impl Call {
             self.responding.wake_at(|reason| self.may_ask_for(reason)),
         ];
         alarms.into_iter().flatten().min()
+    }
+
+    /// What it has used of the model so far.
+    pub fn usage(&self) -> &Usage {
+        &self.usage
     }
 
     /// Why it is over, when it is. Outputs from before are still to be taken.

@@ -25,10 +25,12 @@ mod limits;
 mod listening;
 mod machine;
 mod opening;
+mod operating;
 mod playout;
 mod recording;
 mod relinking;
 mod responding;
+pub mod told;
 mod tools;
 mod words;
 
@@ -82,6 +84,12 @@ pub enum Command {
     CallOver,
     /// This instance stops: let another go on, at the next turn boundary or soon.
     HandOver,
+    /// An operator ends the call, with a goodbye.
+    HangUp,
+    /// An operator gives the caller to one of the business's destinations.
+    Transfer(DestinationId),
+    /// An operator has something said to the caller, in these words.
+    Say(Pii<String>),
 }
 
 /// Something to do.

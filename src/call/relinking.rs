@@ -214,6 +214,7 @@ impl Call {
                 | Reason::Keys
                 | Reason::StillThere
                 | Reason::Nudge
+                | Reason::Operator
                 | Reason::GoOn,
             )
             | None => {}

@@ -24,6 +24,8 @@ pub(super) enum Reason {
     LastMinute,
     /// The model did not answer.
     Nudge,
+    /// An operator has something said.
+    Operator,
     /// Another session goes on where the last one was lost.
     GoOn,
     /// The call is about to end.
@@ -96,7 +98,10 @@ impl Responding {
         let wish = self.wishes.remove(index)?;
         self.last_tag += 1;
         // A goodbye that calls a tool would begin everything again.
-        let tools = !matches!(wish.reason, Reason::Farewell | Reason::StillThere | Reason::LastMinute);
+        let tools = !matches!(
+            wish.reason,
+            Reason::Farewell | Reason::StillThere | Reason::LastMinute | Reason::Operator
+        );
         let ask = ToModel::Respond { instructions: wish.instructions.clone(), tools, tag: self.last_tag };
         self.asked = Some((self.last_tag, wish));
         Some(ask)

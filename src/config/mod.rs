@@ -13,6 +13,7 @@ mod reader;
 mod settings;
 mod storage;
 mod twilio;
+mod window;
 
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ pub use self::platform::{Drain, MOST_GRACE_S, Platform};
 pub use self::settings::{BESIDE, SETTINGS, Setting, settings_help};
 pub use self::storage::Storage;
 pub use self::twilio::{RestKey, Twilio, TwilioAuth};
+pub use self::window::Window;
 
 use secrecy::SecretString;
 
@@ -49,6 +51,8 @@ pub struct Config {
     pub stream_token_secret: Option<SecretString>,
     /// Shown by whoever may see and change everything; none opens the API to this machine alone.
     pub admin_token: Option<SecretString>,
+    /// How the pages are kept up to date.
+    pub window: Window,
     /// What we keep, and where.
     pub storage: Storage,
     /// How we end.
@@ -92,6 +96,7 @@ impl Config {
         let twilio = Twilio::read(&mut reader, platform, loopback);
         let stream_token_secret = stream_token_secret(&mut reader, platform);
         let admin_token = admin_token(&mut reader);
+        let window = Window::read(&mut reader);
         let storage = Storage::read(&mut reader, platform);
         let drain = Drain::read(&mut reader, platform);
         let log = log(&mut reader);
@@ -105,6 +110,7 @@ impl Config {
                 twilio,
                 stream_token_secret,
                 admin_token,
+                window,
                 storage,
                 drain,
                 log,

@@ -38,8 +38,14 @@ pub const SETTINGS: &[Setting] = &[
     ),
     secret(
         "ADMIN_TOKEN",
-        "at least 32 characters, shown by whoever may use /api; without it only this machine may",
+        "at least 32 characters, shown by whoever may use pages and /api; without it only this machine may",
     ),
+    open(
+        "CORS_ORIGINS",
+        "",
+        "origins of other places whose pages may watch the live feed, with a comma between two",
+    ),
+    open("WEBSOCKET_ENABLED", "true", "false has the pages ask for what is new instead of being told"),
     open("PORT", "8080", "the port we listen on"),
     open("HOST", "[::]", "the address we listen on; the default is every one of IPv6 and IPv4"),
     open(

@@ -93,12 +93,12 @@ fn shown(parts: &Parts) -> Option<Vec<u8>> {
 }
 
 /// Compares hashes, which are of one length: how long it takes says nothing about the token, not even its length.
-fn is_same(shown: &[u8], token: &SecretString) -> bool {
+pub(super) fn is_same(shown: &[u8], token: &SecretString) -> bool {
     Sha256::digest(shown).ct_eq(&Sha256::digest(token.expose_secret())).into()
 }
 
 /// What shows that a request is not from this machine, or was made by a page from elsewhere.
-fn from_elsewhere(parts: &Parts, is_private: bool) -> Option<String> {
+pub(super) fn from_elsewhere(parts: &Parts, is_private: bool) -> Option<String> {
     if !is_private {
         return Some("PUBLIC_URL says that others can reach it".to_owned());
     }
@@ -123,7 +123,7 @@ fn from_elsewhere(parts: &Parts, is_private: bool) -> Option<String> {
 }
 
 /// A header that is there once.
-fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+pub(super) fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;
     first.to_str().ok().filter(|_| values.next().is_none())

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
 use super::listen::{self, ListenLimits};
-use super::{App, Trail, routes};
+use super::{App, Trail, Window, WindowSettings, routes};
 use crate::bridge::{Bridge, BridgeSettings, OrphanSettings};
 use crate::clients::{Auth, RealtimeClient, RealtimeSettings, TwilioRest, tls_with_public_roots};
 use crate::domain::{
@@ -189,6 +189,13 @@ impl House {
             registry,
             verifier: Verifier::new(vec!["an older token".to_owned().into(), TOKEN.to_owned().into()]),
             pass_key: PassKey::new("secret".to_owned().into()),
+            window: Window::new(
+                WindowSettings { origins: vec!["https://desk.example.com".to_owned()], push: true },
+                admin_token.map(Into::into).as_ref(),
+                &public_url,
+                &instance,
+                NOW_MS,
+            ),
             admin_token: admin_token.map(Into::into),
             stream_public_url: public_url.clone(),
             public_url,

@@ -26,6 +26,7 @@ mod status;
 mod upgrade;
 mod voice;
 mod voicemail;
+mod window;
 mod words;
 
 use std::sync::Arc;
@@ -41,6 +42,7 @@ pub use self::doctor::Trail;
 pub use self::hop::HOP;
 use self::hop::Hop;
 pub use self::limits::LIMITS_PATIENCE;
+pub use self::window::{Window, WindowSettings};
 use crate::bridge::{Bridge, Order};
 use crate::clients::TwilioRest;
 use crate::domain::{InstanceId, PublicUrl, StreamUrl};
@@ -84,6 +86,8 @@ pub struct App {
     pub instance: InstanceId,
     /// What happened lately between webhook and media socket.
     pub trail: Trail,
+    /// What people look through.
+    pub window: Window,
     /// Where tasks run, and whether they are to end.
     pub tasks: Tasks,
     /// What time of day it is, in milliseconds since 1970.
@@ -135,7 +139,7 @@ fn table() -> Router<Arc<App>> {
         .route(&format!("{}/", paths::MEDIA), any(media::media))
         .route(paths::HEALTH, get(health::health))
         .route(paths::READY, get(health::ready))
-        .route("/", get(health::who_am_i))
+        .merge(window::routes())
         .merge(doctor::routes())
         .merge(api::routes())
 }

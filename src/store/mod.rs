@@ -97,6 +97,13 @@ pub trait Ledger: Send + Sync + fmt::Debug {
         most: u32,
     ) -> Result<Listing<CallRecord, CallKey>, StoreError>;
 
+    /// The calls of every business that were opened, the latest first, from behind `after`: for the operator, who sees all.
+    async fn all_calls(
+        &self,
+        after: Option<&CallKey>,
+        most: u32,
+    ) -> Result<Listing<CallRecord, CallKey>, StoreError>;
+
     /// True for exactly one asker: the one that may carry this stream of the call. Asking again, even by the same
     /// instance, is refused; so an answer that got lost costs the attempt. Raises the record's attempts and names the
     /// instance.

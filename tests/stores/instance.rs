@@ -10,7 +10,7 @@ use frontdesk::clients::{
 };
 use frontdesk::domain::{AccountSid, InstanceId, PriceTable, PublicUrl};
 use frontdesk::http::listen::{self, ListenLimits};
-use frontdesk::http::{App, LIMITS_PATIENCE, Trail, routes};
+use frontdesk::http::{App, LIMITS_PATIENCE, Trail, Window, WindowSettings, routes};
 use frontdesk::lifecycle::Tasks;
 use frontdesk::registry::Registry;
 use frontdesk::store::{CachedDirectory, Nudge, Store};
@@ -90,6 +90,8 @@ impl Instance {
             caller_hash_key: None,
             clock: wall_clock,
         });
+        let watched = WindowSettings { origins: Vec::new(), push: true };
+        let window = Window::new(watched, None, &public_url, &instance, wall_clock());
         let app = Arc::new(App {
             directory: if outside.people {
                 Arc::new(CachedDirectory::new(store.directory(), None, Arc::new(wall_clock)))
@@ -111,6 +113,7 @@ impl Instance {
             stream_public_url: public_url,
             instance,
             trail: Trail::since(wall_clock()),
+            window,
             tasks,
             clock: wall_clock,
         });

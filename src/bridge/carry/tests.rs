@@ -92,7 +92,8 @@ impl World {
         let parts = parts(tasks.clone());
         let (parts, business, model) = (Arc::new(parts), brief.business.clone(), MODEL.to_owned());
         let effects = Effects::new(parts, record(), business, greeting, model, dial, outcome_sender);
-        let reins = Reins { orders: order_queue, outcomes, arrival, effects, scribe };
+        let showing = Showing::unseen(&brief);
+        let reins = Reins { orders: order_queue, outcomes, arrival, effects, scribe, showing };
         let carried = tasks.spawn("call", async move {
             carry(brief, Clock::start(), reins).await;
         });

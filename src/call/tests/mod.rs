@@ -9,6 +9,7 @@ mod failing;
 mod listening;
 mod log;
 mod opening;
+mod operating;
 mod playout;
 mod recorded_call;
 mod relinking;

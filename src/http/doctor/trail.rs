@@ -60,26 +60,26 @@ impl Trail {
         self.findings.push(finding);
     }
 
-    pub(super) fn since_ms(&self) -> i64 {
+    pub(in crate::http) fn since_ms(&self) -> i64 {
         self.since_ms
     }
 
-    pub(super) fn sent(&self) -> Vec<Sent> {
+    pub(in crate::http) fn sent(&self) -> Vec<Sent> {
         self.sent.list()
     }
 
     /// Signed and unsigned, the latest first.
-    pub(super) fn upgrades(&self) -> Vec<UpgradeAttempt> {
+    pub(in crate::http) fn upgrades(&self) -> Vec<UpgradeAttempt> {
         let mut all = [self.signed.list(), self.unsigned.list()].concat();
         all.sort_by_key(|attempt| Reverse(attempt.at_ms));
         all
     }
 
-    pub(super) fn stream_errors(&self) -> Vec<StreamError> {
+    pub(in crate::http) fn stream_errors(&self) -> Vec<StreamError> {
         self.stream_errors.list()
     }
 
-    pub(super) fn findings(&self) -> Vec<Finding> {
+    pub(in crate::http) fn findings(&self) -> Vec<Finding> {
         self.findings.list()
     }
 
@@ -89,7 +89,7 @@ impl Trail {
     }
 
     /// The latest attempt of which this is true; one that was signed, if there is one.
-    pub(super) fn attempt(&self, is_it: impl Fn(&UpgradeAttempt) -> bool) -> Option<UpgradeAttempt> {
+    pub(in crate::http) fn attempt(&self, is_it: impl Fn(&UpgradeAttempt) -> bool) -> Option<UpgradeAttempt> {
         self.signed.latest(&is_it).or_else(|| self.unsigned.latest(&is_it))
     }
 

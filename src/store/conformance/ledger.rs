@@ -19,6 +19,7 @@ pub async fn all(store: &dyn Ledger, outbox: &dyn Outbox) {
     of_many_that_open_a_call_at_once_one_is_new(store).await;
     a_call_that_was_never_opened_is_none(store).await;
     the_calls_of_a_business_are_listed_the_latest_first(store).await;
+    the_calls_of_all_businesses_are_one_list(store).await;
     a_list_of_calls_goes_on_behind_any_call(store).await;
     a_call_is_listed_as_it_is_and_only_when_it_was_opened(store).await;
     of_many_that_claim_an_attempt_at_once_one_gets_it(store).await;
@@ -103,6 +104,28 @@ pub async fn the_calls_of_a_business_are_listed_the_latest_first(store: &dyn Led
         }
         assert_eq!(walked, calls, "{most} at a time");
     }
+}
+
+/// Whoever sees all sees them in one list.
+pub async fn the_calls_of_all_businesses_are_one_list(store: &dyn Ledger) {
+    // Far in the past, and by itself there: other tests open calls in the same store.
+    let calls: Vec<CallRecord> = [7_003, 7_002, 7_002, 7_001]
+        .map(|started_ms| CallRecord { business: fresh_business(), started_ms: -started_ms, ..one_call() })
+        .into();
+    for call in &calls {
+        store.open_call(call).await.expect("opens");
+    }
+    let mut expected = calls;
+    expected.sort_by_key(|call| Reverse(key(call)));
+    let mut after = Some(CallKey { started_ms: -7_000, call: one_call().call });
+    let mut walked = Vec::new();
+    while let Some(behind) = after {
+        let part = store.all_calls(Some(&behind), 2).await.expect("answers");
+        walked.extend(part.items);
+        after = part.next.filter(|next| next.started_ms > -7_004);
+    }
+    let ours = |call: &&CallRecord| expected.iter().any(|known| known.call == call.call);
+    assert_eq!(walked.iter().filter(ours).collect::<Vec<_>>(), expected.iter().collect::<Vec<_>>());
 }
 
 /// The call itself need not be there: a person's bookmark outlives it.

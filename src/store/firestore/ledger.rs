@@ -44,12 +44,17 @@ impl Ledger for Firestore {
     ) -> Result<Listing<CallRecord, CallKey>, StoreError> {
         let query = queries::calls_of(business, after, most.saturating_add(1));
         let found = self.find("list the calls of a business", Patience::List, query).await?;
-        let key = |stored: &Stored| {
-            let call = CallSid::parse(stored.id()).ok()?;
-            Some(CallKey { started_ms: stored.fields.get("startedMs")?.as_i64()?, call })
-        };
-        let next = |kept: &[Stored]| kept.iter().rev().find_map(key);
-        Ok(page(found, most, next, |stored| self.listed(&stored)))
+        Ok(page(found, most, last_key, |stored| self.listed(&stored)))
+    }
+
+    async fn all_calls(
+        &self,
+        after: Option<&CallKey>,
+        most: u32,
+    ) -> Result<Listing<CallRecord, CallKey>, StoreError> {
+        let query = queries::calls_of_all(after, most.saturating_add(1));
+        let found = self.find("list all calls", Patience::List, query).await?;
+        Ok(page(found, most, last_key, |stored| self.listed(&stored)))
     }
 
     async fn claim_attempt(
@@ -258,4 +263,12 @@ impl Firestore {
         let id: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         self.names().beneath(("calls", call.as_str()), "messages", &id)
     }
+}
+
+/// The place of the last call of a part that has one.
+fn last_key(kept: &[Stored]) -> Option<CallKey> {
+    kept.iter().rev().find_map(|stored| {
+        let call = CallSid::parse(stored.id()).ok()?;
+        Some(CallKey { started_ms: stored.fields.get("startedMs")?.as_i64()?, call })
+    })
 }

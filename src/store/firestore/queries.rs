@@ -99,6 +99,20 @@ pub(super) fn calls_of(business: &BusinessId, after: Option<&CallKey>, most: u32
     Query { after, ..query }
 }
 
+/// The calls of all businesses, the latest first, from behind one.
+pub(super) fn calls_of_all(after: Option<&CallKey>, most: u32) -> Query {
+    let query = Query::of("calls")
+        .ordered("startedMs", Direction::Descending)
+        .ordered(NAME, Direction::Descending)
+        .at_most(most);
+    let after = after.map(|key| After {
+        values: vec![json!(key.started_ms)],
+        collection: "calls",
+        id: key.call.to_string(),
+    });
+    Query { after, ..query }
+}
+
 /// The turns of a call.
 pub(super) fn turns_of(call: String) -> Query {
     Query { scope: Scope::Beneath(call), ..Query::of("turns") }
@@ -260,6 +274,7 @@ mod tests {
             businesses_with_plan(&PlanId::parse("p").unwrap()),
             lines_of(&[&business]),
             calls_of(&business, Some(&key), 1),
+            calls_of_all(Some(&key), 1),
             turns_of("calls/CA1".to_owned()),
             messages_of(&business),
             voicemails_for(&business),

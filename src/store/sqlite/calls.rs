@@ -3,8 +3,9 @@
 use serde::de::DeserializeOwned;
 use sqlx::FromRow;
 
-use crate::domain::{CallRecord, InstanceId};
-use crate::store::{StoreError, document, meter};
+use super::bad_id;
+use crate::domain::{CallRecord, CallSid, InstanceId};
+use crate::store::{CallKey, StoreError, document, meter};
 
 // The streams and recordings come as lists of texts and not as JSON: one that is broken is then named when it is read,
 // and does not fail the whole question.
@@ -30,6 +31,11 @@ pub(super) const ONE: &str = select!("where call = ?");
 pub(super) const OF_BUSINESS: &str =
     select!("where business = ? and (started_ms, call) < (?, ?) order by started_ms desc, call desc limit ?");
 
+/// Those of all, the latest first, from behind one. What is in no business's list is not in this one.
+pub(super) const OF_ALL: &str = select!(
+    "where business is not null and (started_ms, call) < (?, ?) order by started_ms desc, call desc limit ?"
+);
+
 /// A row of `calls`, with what belongs to it.
 #[derive(FromRow)]
 pub(super) struct CallRow {
@@ -48,6 +54,12 @@ pub(super) struct CallRow {
 }
 
 impl CallRow {
+    /// Its place in a list.
+    pub(super) fn key(&self, doing: &'static str) -> Result<CallKey, StoreError> {
+        let call = CallSid::parse(&self.call).map_err(bad_id(doing))?;
+        Ok(CallKey { started_ms: self.started_ms.unwrap_or_default(), call })
+    }
+
     /// The record, when the call was opened; those that were not are in no list.
     pub(super) fn listed(self) -> Result<CallRecord, StoreError> {
         let path = format!("calls/{}", self.call);

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::calls::{self, CallRow};
 use super::outbox::put_notice;
 use super::usage::follow;
-use super::{Sqlite, Writing, bad_id, failed, more_than, page, whole};
+use super::{Sqlite, Writing, failed, more_than, page, whole};
 use crate::domain::{
     BusinessId, CallRecord, CallSid, InstanceId, Intention, Message, Month, MonthUsage, Notice, Recording,
     RecordingSid, StreamEnd, Turn, Voicemail,
@@ -79,10 +79,23 @@ impl Ledger for Sqlite {
             .fetch_all(&self.readers)
             .await
             .map_err(failed(DOING))?;
-        page(rows, most, CallRow::listed, |row| {
-            let call = CallSid::parse(&row.call).map_err(bad_id(DOING))?;
-            Ok(CallKey { started_ms: row.started_ms.unwrap_or_default(), call })
-        })
+        page(rows, most, CallRow::listed, |row| row.key(DOING))
+    }
+
+    async fn all_calls(
+        &self,
+        after: Option<&CallKey>,
+        most: u32,
+    ) -> Result<Listing<CallRecord, CallKey>, StoreError> {
+        const DOING: &str = "list all calls";
+        let rows: Vec<CallRow> = sqlx::query_as(calls::OF_ALL)
+            .bind(after.map_or(i64::MAX, |key| key.started_ms))
+            .bind(after.map_or("", |key| key.call.as_str()))
+            .bind(more_than(most))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed(DOING))?;
+        page(rows, most, CallRow::listed, |row| row.key(DOING))
     }
 
     async fn claim_attempt(

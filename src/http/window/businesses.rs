@@ -1,0 +1,220 @@
+//! Businesses, listed and written. What a form says goes the way of an import: through the same checker, all of it or
+//! nothing.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::badge::Viewer;
+use super::posted::{Fields, Posted};
+use super::{READ_PATIENCE, WRITE_PATIENCE, sorry, within};
+use crate::dashboard::{BusinessForm, Remark, business_form, business_list};
+use crate::domain::{Business, BusinessId, BusinessImport, Plan};
+use crate::http::{App, paths};
+use crate::store::import::{self, Checked};
+
+/// How many are on one page.
+const ON_A_PAGE: u32 = 100;
+
+/// How many plans one can choose among.
+const PLANS: u32 = 500;
+
+#[derive(Debug, Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Asked {
+    after: String,
+    saved: String,
+}
+
+pub(super) async fn list(
+    viewer: Viewer,
+    State(app): State<Arc<App>>,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let after = BusinessId::parse(&asked.after).ok();
+    let listing = app.directory.businesses(after.as_ref(), ON_A_PAGE);
+    match within(&app, &viewer, READ_PATIENCE, listing).await {
+        Ok(listing) => {
+            let next = listing.next.map(|id| id.to_string());
+            let notice = (!asked.saved.is_empty()).then_some("Saved. The next call is answered so.");
+            business_list(&app.frame(Some(&viewer)), &listing.items, next.as_deref(), notice).into_response()
+        }
+        Err(sorry) => sorry,
+    }
+}
+
+pub(super) async fn new(viewer: Viewer, State(app): State<Arc<App>>) -> Response {
+    form(&app, &viewer, &BusinessForm::new(), &[]).await
+}
+
+pub(super) async fn edit(
+    viewer: Viewer,
+    State(app): State<Arc<App>>,
+    Path(id): Path<BusinessId>,
+) -> Response {
+    match within(&app, &viewer, READ_PATIENCE, app.directory.business(&id)).await {
+        Ok(Some(business)) => {
+            let seen = fingerprint(&business);
+            form(&app, &viewer, &BusinessForm::of(&business, seen), &[]).await
+        }
+        Ok(None) => no_such(&app, &viewer),
+        Err(sorry) => sorry,
+    }
+}
+
+pub(super) async fn create(State(app): State<Arc<App>>, posted: Posted) -> Response {
+    let Posted { viewer, fields } = posted;
+    let filled = read(&fields, fields.get("id"), false);
+    let wrong = |says: &str| [Remark { pointer: "/id".to_owned(), says: says.to_owned() }];
+    let Ok(id) = BusinessId::parse(&filled.id) else {
+        return form(
+            &app,
+            &viewer,
+            &filled,
+            &wrong("must be 1 to 64 letters, digits, dashes, dots or colons"),
+        )
+        .await;
+    };
+    match within(&app, &viewer, READ_PATIENCE, app.directory.business(&id)).await {
+        Ok(None) => write(&app, &viewer, &id, &filled, None).await,
+        Ok(Some(_)) => form(&app, &viewer, &filled, &wrong("there is a business of this id already")).await,
+        Err(sorry) => sorry,
+    }
+}
+
+pub(super) async fn save(
+    State(app): State<Arc<App>>,
+    Path(id): Path<BusinessId>,
+    posted: Posted,
+) -> Response {
+    let Posted { viewer, fields } = posted;
+    let filled = read(&fields, id.as_str(), true);
+    match within(&app, &viewer, READ_PATIENCE, app.directory.business(&id)).await {
+        Ok(Some(business)) if fingerprint(&business) != filled.seen => {
+            let says = "somebody else has changed this business meanwhile; load the page again and repeat what you did";
+            let remarks = [Remark { pointer: String::new(), says: says.to_owned() }];
+            form(&app, &viewer, &filled, &remarks).await
+        }
+        Ok(Some(business)) => write(&app, &viewer, &id, &filled, Some(business)).await,
+        Ok(None) => no_such(&app, &viewer),
+        Err(sorry) => sorry,
+    }
+}
+
+fn no_such(app: &App, viewer: &Viewer) -> Response {
+    let why = "There is no business of this id, or it was removed.";
+    sorry(app, viewer, StatusCode::NOT_FOUND, "No such business", why)
+}
+
+async fn form(app: &App, viewer: &Viewer, filled: &BusinessForm, remarks: &[Remark]) -> Response {
+    let plans = match within(app, viewer, READ_PATIENCE, app.directory.plans(None, PLANS)).await {
+        Ok(plans) => plans.items,
+        Err(sorry) => return sorry,
+    };
+    let webhook = filled.exists.then(|| app.public_url.join(paths::VOICE));
+    let status = if remarks.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let page =
+        business_form(&app.frame(Some(viewer)), filled, &plans as &[Plan], remarks, webhook.as_deref());
+    (status, page).into_response()
+}
+
+/// Checks and writes. What the form does not ask for stays as it is.
+async fn write(
+    app: &App,
+    viewer: &Viewer,
+    id: &BusinessId,
+    filled: &BusinessForm,
+    there: Option<Business>,
+) -> Response {
+    let document = document(filled, there.as_ref()).to_string();
+    let called = id.clone();
+    let draft = tokio::task::spawn_blocking(move || import::read_business(&document, &called)).await;
+    let Ok(draft) = draft else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let checked = within(app, viewer, WRITE_PATIENCE, draft.against(&*app.directory)).await;
+    let Checked { right, mistakes, .. } = match checked {
+        Ok(checked) => checked,
+        Err(sorry) => return sorry,
+    };
+    let Some(business) = right else {
+        let remarks: Vec<_> = mistakes
+            .iter()
+            .map(|mistake| Remark { pointer: mistake.at.pointer(), says: mistake.problem.clone() })
+            .collect();
+        return form(app, viewer, filled, &remarks).await;
+    };
+    let import = BusinessImport { plans: Vec::new(), businesses: vec![business] };
+    if let Err(sorry) = within(app, viewer, WRITE_PATIENCE, app.directory.import(&import)).await {
+        return sorry;
+    }
+    tracing::info!(by = "page", business.id = %id, is_new = there.is_none(), "a business was written");
+    Redirect::to(&format!("{}/businesses?saved={id}", app.base())).into_response()
+}
+
+/// What a form says.
+fn read(fields: &Fields, id: &str, exists: bool) -> BusinessForm {
+    let text = |name: &str| fields.get(name).trim().replace("\r\n", "\n");
+    let column = |name: &str| fields.all(name).map(|it| it.trim().to_owned()).collect::<Vec<_>>();
+    let (ids, labels, numbers) =
+        (column("destination-id"), column("destination-label"), column("destination-number"));
+    let rows = ids.into_iter().zip(labels).zip(numbers).map(|((id, label), number)| [id, label, number]);
+    BusinessForm {
+        id: id.trim().to_owned(),
+        exists,
+        name: text("name"),
+        plan: text("plan"),
+        lines: text("lines"),
+        greeting: text("greeting"),
+        instructions: text("instructions"),
+        voice: text("voice"),
+        language: text("language"),
+        tools: column("tools"),
+        destinations: rows.filter(|row| row.iter().any(|cell| !cell.is_empty())).collect(),
+        fallback: text("fallback"),
+        fallback_words: text("fallback-words"),
+        recording: fields.get("recording") == "on",
+        seen: text("seen"),
+    }
+}
+
+/// The document of the import file that a form means.
+fn document(filled: &BusinessForm, there: Option<&Business>) -> Value {
+    let there = there.and_then(|business| serde_json::to_value(business).ok());
+    let mut document = there.and_then(|it| it.as_object().cloned()).unwrap_or_else(Map::new);
+    let lines: Vec<&str> = filled.lines.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let destinations: Vec<Value> = filled
+        .destinations
+        .iter()
+        .map(|[id, label, number]| json!({"id": id, "label": label, "number": number}))
+        .collect();
+    let said = [
+        ("id", json!(filled.id)),
+        ("name", json!(filled.name)),
+        ("plan", json!(filled.plan)),
+        ("lines", json!(lines)),
+        ("greeting", json!(filled.greeting)),
+        ("instructions", json!(filled.instructions)),
+        ("voice", json!(filled.voice)),
+        ("language", json!(filled.language)),
+        ("tools", json!(filled.tools)),
+        ("destinations", json!(destinations)),
+        ("recording", json!(filled.recording)),
+    ];
+    document.extend(said.map(|(name, value)| (name.to_owned(), value)));
+    match filled.fallback.as_str() {
+        "" => document.remove("fallback"),
+        kind => document.insert("fallback".to_owned(), json!({kind: filled.fallback_words})),
+    };
+    Value::Object(document)
+}
+
+/// Tells whether a business is still what a form was filled in for.
+fn fingerprint(business: &Business) -> String {
+    let text = serde_json::to_string(business).unwrap_or_default();
+    let hash = Sha256::digest(text.as_bytes());
+    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,182 @@
+//! Chromium, driven over its DevTools protocol: as little of it as these tests need.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+/// How long anything in a browser may take on a machine that builds at the same time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where browsers are called what.
+const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+
+#[expect(clippy::disallowed_methods, reason = "whoever runs the tests says where the browser is")]
+fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The browser of this machine. Without one a test says so and is skipped, unless `FRONTDESK_TEST_ALL` is `1`.
+pub(crate) fn chromium() -> Option<PathBuf> {
+    let told = setting("FRONTDESK_CHROMIUM").map(PathBuf::from);
+    let folders = setting("PATH").unwrap_or_default();
+    let found = told.or_else(|| {
+        let paths = folders.split(':').flat_map(|folder| NAMES.map(|name| Path::new(folder).join(name)));
+        paths.into_iter().find(|path| path.is_file())
+    });
+    if found.is_none() {
+        let why = "there is no Chromium here; set FRONTDESK_CHROMIUM to it";
+        assert!(setting("FRONTDESK_TEST_ALL").is_none_or(|all| all != "1"), "{why}");
+        println!("skipped: {why}");
+    }
+    found
+}
+
+/// A browser with one page.
+pub(crate) struct Browser {
+    process: Child,
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    page: String,
+    last: u64,
+    /// What the page complained of: exceptions, and whatever the console calls an error.
+    pub(crate) complaints: Vec<String>,
+    _folder: TempDir,
+}
+
+impl Browser {
+    /// Starts one, as wide as a page on a desk.
+    pub(crate) async fn start(chromium: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let process = Command::new(chromium)
+            .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
+            .args([
+                "--no-first-run",
+                "--disable-extensions",
+                "--remote-debugging-port=0",
+                "--window-size=1280,900",
+            ])
+            .arg(format!("--user-data-dir={}", folder.path().display()))
+            .arg("about:blank")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let address = folder.path().join("DevToolsActivePort");
+        let told = async {
+            loop {
+                if let Ok(text) = std::fs::read_to_string(&address)
+                    && let Some((port, path)) = text.trim().split_once('\n')
+                {
+                    return format!("ws://127.0.0.1:{port}{path}");
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let url = tokio::time::timeout(PATIENCE, told).await.expect("the browser does not start");
+        let (socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        let mut browser =
+            Self { process, socket, page: String::new(), last: 0, complaints: Vec::new(), _folder: folder };
+        let target = browser.tell("Target.createTarget", json!({"url": "about:blank"})).await;
+        let attach = json!({"targetId": target["targetId"], "flatten": true});
+        let attached = browser.tell("Target.attachToTarget", attach).await;
+        browser.page = attached["sessionId"].as_str().unwrap().to_owned();
+        for domain in ["Page.enable", "Runtime.enable", "Log.enable"] {
+            browser.tell(domain, json!({})).await;
+        }
+        browser
+    }
+
+    /// Opens an address.
+    pub(crate) async fn open(&mut self, url: &str) {
+        self.tell("Page.navigate", json!({"url": url})).await;
+        self.until("document.readyState === 'complete'").await;
+    }
+
+    /// What an expression is worth on the page.
+    pub(crate) async fn ask(&mut self, expression: &str) -> Value {
+        let asked = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
+        let answer = self.tell("Runtime.evaluate", asked).await;
+        answer["result"]["value"].clone()
+    }
+
+    /// Waits until an expression is true. While a page is left for another, nothing is.
+    pub(crate) async fn until(&mut self, expression: &str) {
+        let wait = async {
+            while self.ask(expression).await != Value::Bool(true) {
+                tokio::time::sleep(Duration::from_millis(30)).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, wait).await.is_err() {
+            let text = self.ask("document.body.innerText").await;
+            panic!("it never came true: {expression}\n{text}\n{:?}", self.complaints);
+        }
+    }
+
+    /// As if a person had a window of this size, in the light or in the dark.
+    pub(crate) async fn see(&mut self, width: u32, height: u32, scheme: &str) {
+        let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500});
+        self.tell("Emulation.setDeviceMetricsOverride", size).await;
+        let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        self.tell("Emulation.setEmulatedMedia", features).await;
+    }
+
+    /// Takes a picture of what is seen, if somebody wants pictures: into the folder `FRONTDESK_PICTURES`.
+    pub(crate) async fn picture(&mut self, name: &str) {
+        let Some(folder) = setting("FRONTDESK_PICTURES") else { return };
+        let shot = self.tell("Page.captureScreenshot", json!({"format": "png"})).await;
+        let png = STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(Path::new(&folder).join(format!("{name}.png")), png).unwrap();
+    }
+
+    /// Says something to the browser, and hears its answer.
+    async fn tell(&mut self, method: &str, parameters: Value) -> Value {
+        self.last += 1;
+        let id = self.last;
+        let mut message = json!({"id": id, "method": method, "params": parameters});
+        if !self.page.is_empty() {
+            message["sessionId"] = self.page.clone().into();
+        }
+        self.socket.send(Message::Text(message.to_string().into())).await.unwrap();
+        let answer = async {
+            loop {
+                let heard = self.socket.next().await.unwrap().unwrap();
+                let Message::Text(text) = heard else { continue };
+                let heard: Value = serde_json::from_str(&text).unwrap();
+                if heard["id"] == id {
+                    assert!(heard["error"].is_null() || method == "Runtime.evaluate", "{method}: {heard}");
+                    return heard["result"].clone();
+                }
+                self.complaints.extend(complaint(&heard));
+            }
+        };
+        tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| panic!("no answer to {method}"))
+    }
+}
+
+fn complaint(event: &Value) -> Option<String> {
+    let parameters = &event["params"];
+    match event["method"].as_str()? {
+        "Runtime.exceptionThrown" => Some(parameters["exceptionDetails"].to_string()),
+        "Runtime.consoleAPICalled" if parameters["type"] == "error" => Some(parameters["args"].to_string()),
+        "Log.entryAdded" if parameters["entry"]["level"] == "error" => Some(parameters["entry"].to_string()),
+        _ => None,
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _gone = self.process.kill();
+        let _gone = self.process.wait();
+    }
+}

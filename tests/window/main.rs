@@ -1,0 +1,17 @@
+//! The pages in a real browser: who comes in, what moves, what is told of a call that broke, and what happens when the
+//! socket cannot be had.
+
+#[cfg(test)]
+mod browser;
+#[cfg(test)]
+#[expect(dead_code, reason = "a page needs less than all of it")]
+#[path = "../calls/house.rs"]
+mod house;
+#[cfg(test)]
+#[expect(dead_code, reason = "a page needs less than all of it")]
+#[path = "../calls/scenes.rs"]
+mod scenes;
+#[cfg(test)]
+mod story;
+#[cfg(test)]
+mod wire;

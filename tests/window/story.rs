@@ -1,0 +1,243 @@
+//! What a person sees.
+
+use std::time::Duration;
+
+use frontdesk::domain::CallSid;
+use frontdesk::sim::model::Reply;
+use frontdesk::sim::{Act, Step, When};
+use frontdesk::wire::twilio::signature::sign;
+
+use crate::browser::{Browser, chromium};
+use crate::house::{ACCOUNT, AUTH_TOKEN, CALLER, House, LINE, Plans, until};
+use crate::scenes::{asks, goodbye, interrupts, script, speech};
+use crate::wire::Wire;
+
+const TOKEN: &str = "9d6f1c0f6a7c4f0c8d0a51f2c9b3e7d4";
+
+const LONG: &str =
+    "We are open from nine to five on every day of the week but on Sunday, and on Saturday until two";
+
+/// A house with pages, and a browser before it.
+async fn house(name: &'static str, settings: &[(&'static str, &str)]) -> House {
+    let turns = vec![
+        Reply::speech(speech(2, 6_000), LONG),
+        Reply::speech(speech(3, 1_500), "On Saturday from ten to two."),
+        goodbye(),
+    ];
+    let mut script = script(turns);
+    script.transcripts = ["When are you open?", "And on Saturday?", "Thanks, bye."].map(str::to_owned).into();
+    script.pace.first_audio = Duration::from_millis(200);
+    let mut settings: Vec<_> = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    settings.push(("ADMIN_TOKEN", TOKEN.to_owned()));
+    House::build(Plans { settings, ..Plans::new(name, vec![script]) }).await
+}
+
+/// Asks, listens for a while, interrupts, and thanks.
+fn caller() -> Vec<Step> {
+    vec![asks(), interrupts(3_000), Step { when: When::AfterSilence(1_200), act: asks().act }]
+}
+
+/// A caller who stays on the line and says nothing.
+fn quiet_caller(ms: u64) -> Vec<Step> {
+    vec![Step { when: When::After(ms), act: Act::HangUp }]
+}
+
+async fn log_in(browser: &mut Browser, base: &str) {
+    browser.open(&format!("{base}/")).await;
+    browser.until("location.pathname === '/login'").await;
+    browser.ask("document.querySelector('#token').value = 'wrong'; document.forms[0].requestSubmit()").await;
+    browser.until("document.querySelector('.wrong')?.textContent === 'That is not the token.'").await;
+    browser.picture("login").await;
+    let right =
+        format!("document.querySelector('#token').value = '{TOKEN}'; document.forms[0].requestSubmit()");
+    browser.ask(&right).await;
+    browser.until("document.querySelector('h1')?.textContent === 'Now'").await;
+}
+
+/// Pictures of a page in every light, and on a telephone.
+async fn pictures(browser: &mut Browser, name: &str) {
+    browser.see(1280, 900, "light").await;
+    browser.picture(&format!("{name}-light")).await;
+    browser.see(1280, 900, "dark").await;
+    browser.picture(&format!("{name}-dark")).await;
+    browser.see(390, 844, "light").await;
+    browser.picture(&format!("{name}-phone")).await;
+    browser.see(1280, 900, "light").await;
+}
+
+#[tokio::test]
+async fn a_person_logs_in_sees_a_call_come_move_and_be_interrupted_and_reads_it_afterwards() {
+    let Some(chromium) = chromium() else { return };
+    let house = house("window-live", &[]).await;
+    let mut browser = Browser::start(&chromium).await;
+    log_in(&mut browser, &house.base).await;
+    browser.until("document.querySelector('#link').dataset.state === 'live'").await;
+    pictures(&mut browser, "now-empty").await;
+
+    let watch = async {
+        browser.until("document.querySelectorAll('#calls > li').length === 1").await;
+        browser.until("document.querySelector('#calls .pill')?.textContent === 'Talking'").await;
+        browser.until("document.querySelector('#count').textContent.includes('1 call in flight')").await;
+        browser.until("[...document.querySelectorAll('#calls .meter i')].some(bar => !/^[cm]0$/.test(bar.className))").await;
+        browser
+            .until("document.querySelector('#calls .said').textContent.includes('When are you open?')")
+            .await;
+        browser.until("/^0:0[1-9]/.test(document.querySelector('#calls .ticks').textContent)").await;
+        pictures(&mut browser, "now").await;
+        let page = browser.ask("document.querySelector('#calls a').href").await;
+        browser.open(page.as_str().unwrap()).await;
+        browser.until("document.querySelector('#link').dataset.state === 'live'").await;
+        browser
+            .until(
+                "[...document.querySelectorAll('#ladder b')].some(what => what.textContent === 'Barge-in')",
+            )
+            .await;
+        browser.until("document.querySelector('#transcript .cut') !== null").await;
+        pictures(&mut browser, "call-live").await;
+        browser.until("document.querySelector('#head .pill')?.textContent === 'We hung up'").await;
+        page.as_str().unwrap().to_owned()
+    };
+    let (report, page) = tokio::join!(house.call(caller()), watch);
+    house.until_quiet().await;
+    browser.open(&page).await;
+    let rungs =
+        browser.ask("[...document.querySelectorAll('#ladder b')].map(what => what.textContent).join()").await;
+    let rungs = rungs.as_str().unwrap();
+    let mut from = 0;
+    for rung in [
+        "Webhook",
+        "TwiML",
+        "Upgrade",
+        "Start",
+        "First audio",
+        "Caller",
+        "Barge-in",
+        "Tool end_call",
+        "Ended",
+    ] {
+        let at = rungs[from..].find(rung).unwrap_or_else(|| panic!("{rung} after {from} in {rungs}"));
+        from += at;
+    }
+    assert!(rungs.contains("Model dialled") && rungs.contains("Model ready"), "{rungs}");
+    let text = browser.ask("document.querySelector('main').innerText").await.to_string();
+    assert!(text.contains("··· 0123") && !text.contains(CALLER) && text.contains("$0."), "{text}");
+    pictures(&mut browser, "call").await;
+    browser.open(&format!("{page}/replay/1")).await;
+    browser.until("document.querySelector('.notice').textContent.includes('identical to the byte')").await;
+    pictures(&mut browser, "replay").await;
+    for (path, name) in [
+        ("calls", "calls"),
+        ("businesses", "businesses"),
+        ("businesses/business-1", "business"),
+        ("status", "health"),
+    ] {
+        browser.open(&format!("{}/{path}", house.base)).await;
+        pictures(&mut browser, name).await;
+    }
+    assert_eq!(report.problems(), Vec::<String>::new());
+    // A form that is refused is an answer of 403, which a browser reports: once, for the wrong token.
+    browser.complaints.retain(|complaint| !(complaint.contains("403") && complaint.contains("/login")));
+    assert_eq!(browser.complaints, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_operator_has_something_said_and_ends_a_call_from_its_page() {
+    let Some(chromium) = chromium() else { return };
+    let house = house("window-operator", &[]).await;
+    let mut browser = Browser::start(&chromium).await;
+    log_in(&mut browser, &house.base).await;
+    let operate = async {
+        browser.until("document.querySelector('#calls .pill')?.textContent === 'Talking'").await;
+        let page = browser.ask("document.querySelector('#calls a').href").await;
+        browser.open(page.as_str().unwrap()).await;
+        let say = "document.querySelector('#say').value = 'We close in five minutes.'; \
+                   document.querySelector('form[action$=say]').requestSubmit()";
+        browser.ask(say).await;
+        browser.until("document.querySelector('.notice')?.textContent.startsWith('Told.')").await;
+        let asked = async || {
+            let asks = house.said_to_model(0, "response.create");
+            asks.iter().any(|ask| ask.to_string().contains("We close in five minutes."))
+        };
+        until("the model was not asked to say it", asked).await;
+        browser
+            .ask(
+                "window.confirm = () => true; document.querySelector('form[action$=hang-up] button').click()",
+            )
+            .await;
+        browser.until("document.querySelector('#head .pill')?.textContent === 'We hung up'").await;
+    };
+    let (report, ()) = tokio::join!(house.call(quiet_caller(60_000)), operate);
+    house.until_quiet().await;
+    assert_eq!(report.problems(), Vec::<String>::new());
+    assert_eq!(house.record(&report.call).await.ending, Some(frontdesk::domain::Ending::HungUp));
+}
+
+#[tokio::test]
+async fn the_ladder_of_a_call_that_never_connected_names_the_missing_rung() {
+    let Some(chromium) = chromium() else { return };
+    let house = house("window-broken", &[]).await;
+    let call = CallSid::parse("CA000000000000000000000000000000b7").unwrap();
+    let form = [
+        ("CallSid", call.as_str()),
+        ("AccountSid", ACCOUNT),
+        ("From", CALLER),
+        ("To", LINE),
+        ("CallStatus", "ringing"),
+    ];
+    let url = format!("{}/twilio-voice", house.base);
+    let pairs: Vec<_> = form.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let signed =
+        house.http.post(&url).header("x-twilio-signature", sign(AUTH_TOKEN, &url, &pairs)).form(&form);
+    assert!(signed.send().await.unwrap().text().await.unwrap().contains("<Stream"));
+    let mut browser = Browser::start(&chromium).await;
+    log_in(&mut browser, &house.base).await;
+    browser.open(&format!("{}/calls/{call}", house.base)).await;
+    browser.until("document.querySelector('#head .pill')?.textContent === 'Never connected'").await;
+    house.until_quiet().await;
+    browser.open(&format!("{}/calls/{call}", house.base)).await;
+    browser
+        .until("document.querySelector('#ladder .missing b')?.textContent === 'The stream is opened'")
+        .await;
+    browser.until("document.querySelector('.diagnosis').innerText.includes('frontdesk doctor')").await;
+    pictures(&mut browser, "call-broken").await;
+    browser.open(&format!("{}/status", house.base)).await;
+    browser.until("document.body.innerText.includes('No stream came')").await;
+    pictures(&mut browser, "health-broken").await;
+}
+
+#[tokio::test]
+async fn a_page_whose_socket_is_cut_asks_instead_and_listens_again_without_a_complaint() {
+    let Some(chromium) = chromium() else { return };
+    let house = house("window-cut", &[]).await;
+    let wire = Wire::to(&house.base).await;
+    let mut browser = Browser::start(&chromium).await;
+    log_in(&mut browser, &wire.base).await;
+    browser.until("document.querySelector('#link').dataset.state === 'live'").await;
+    browser.complaints.clear();
+    wire.cut(true);
+    browser.until("document.querySelector('#link').dataset.state === 'asking'").await;
+    let story = async {
+        browser.until("document.querySelector('#calls .pill')?.textContent === 'Talking'").await;
+        assert_eq!(browser.ask("document.querySelector('#link').dataset.state").await, "asking");
+        pictures(&mut browser, "now-asking").await;
+        wire.cut(false);
+        browser.until("document.querySelector('#link').dataset.state === 'live'").await;
+        browser.until("document.querySelectorAll('#calls > li').length === 0").await;
+    };
+    let (_report, ()) = tokio::join!(house.call(quiet_caller(14_000)), story);
+    assert_eq!(browser.complaints, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn where_nothing_is_pushed_a_page_asks_from_the_beginning() {
+    let Some(chromium) = chromium() else { return };
+    let house = house("window-polls", &[("WEBSOCKET_ENABLED", "false")]).await;
+    let mut browser = Browser::start(&chromium).await;
+    log_in(&mut browser, &house.base).await;
+    browser.until("document.querySelector('#link').dataset.state === 'asking'").await;
+    let story = async {
+        browser.until("document.querySelectorAll('#calls > li').length === 1").await;
+        browser.until("document.querySelectorAll('#calls > li').length === 0").await;
+    };
+    let (_report, ()) = tokio::join!(house.call(quiet_caller(6_000)), story);
+}
