@@ -318,6 +318,7 @@ mod tests {
             name: "A".to_owned(),
             from: crate::domain::Pii::default(),
             destinations: Vec::new(),
+            elsewhere: None,
             began_ms: 1,
             arrived_ms: None,
             state: State::Waiting,

@@ -64,6 +64,7 @@ fn shown(brief: &Brief) -> Shown {
         name: business.name.clone(),
         from: brief.from.clone(),
         destinations,
+        elsewhere: None,
         began_ms: brief.began_ms,
         arrived_ms: None,
         state: State::Waiting,

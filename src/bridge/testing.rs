@@ -14,7 +14,7 @@ use crate::domain::{
     Voicemail,
 };
 use crate::store::{
-    CallKey, Certainty, Lapsed, LeaseClaim, Ledger, Listing, Seating, SlotWish, Slots, StoreError,
+    CallKey, Carried, Certainty, Lapsed, LeaseClaim, Ledger, Listing, Seating, SlotWish, Slots, StoreError,
 };
 
 /// How the ledger behaves.
@@ -224,6 +224,9 @@ impl Slots for TestSlots {
     async fn taken(&self, _: &BusinessId, now_ms: i64) -> Result<u32, StoreError> {
         let held = self.held.lock().unwrap();
         Ok(u32::try_from(held.values().filter(|(_, until_ms)| *until_ms > now_ms).count()).unwrap())
+    }
+    async fn carried(&self, _: i64, _: u32) -> Result<Vec<Carried>, StoreError> {
+        Ok(Vec::new())
     }
     async fn lapsed(&self, before_ms: i64, most: u32) -> Result<Vec<Lapsed>, StoreError> {
         self.ready().await?;

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::ladder::{Diagnosis, Ladder};
 use super::now::{meter, speaker_word, state, talk_time};
-use super::words::{clock, day_and_time, ending, length, masked, wait};
+use super::words::{clock, day_and_time, ending, length, masked, sentence, wait};
 use super::{Frame, Here};
 use crate::domain::{CallRecord, Speaker, Turn, Usage, Voicemail};
 use crate::registry::{Shown, State, Step, Voices};
@@ -65,7 +65,7 @@ pub fn call_page(frame: &Frame<'_>, page: &CallPage) -> Markup {
         @if let Some(Diagnosis { missing, says }) = page.ladder.diagnosis(record) {
             section.diagnosis aria-labelledby="why" {
                 h2 #why { "Missing: " (missing) }
-                p { (says) }
+                p { (sentence(&says)) }
             }
         }
         @if live { (actions(page, frame)) }
@@ -80,7 +80,7 @@ pub fn call_page(frame: &Frame<'_>, page: &CallPage) -> Markup {
                     (transcript(&page.turns))
                 }
                 (recordings(page, base))
-                (voicemails(page))
+                (voicemails(page, base))
                 (used(record))
                 (files(page, base))
             }
@@ -100,9 +100,8 @@ pub fn live_pieces(frame: &Frame<'_>, page: &CallPage) -> Markup {
 
 /// The turns of a call that goes on, as its board has them.
 pub fn turns_of(shown: &Shown) -> Vec<Turn> {
-    let said = shown.rungs.iter().filter_map(|rung| match &rung.step {
-        Step::Said(turn) => Some(turn.as_ref().clone()),
-        _ => None,
+    let said = shown.rungs.iter().filter_map(|rung| {
+        if let Step::Said(turn) = &rung.step { Some(turn.as_ref().clone()) } else { None }
     });
     said.collect()
 }
@@ -235,7 +234,7 @@ fn wave(peaks: &[(u8, u8)]) -> Markup {
     }
 }
 
-fn voicemails(page: &CallPage) -> Markup {
+fn voicemails(page: &CallPage, base: &str) -> Markup {
     if page.voicemails.is_empty() {
         return Markup::default();
     }
@@ -243,7 +242,9 @@ fn voicemails(page: &CallPage) -> Markup {
         section aria-labelledby="left" {
             h2 #left { "Voicemail" }
             @for voicemail in &page.voicemails {
-                p { "Left at " (clock(voicemail.left_ms)) ", " (length(voicemail.length_ms)) " long. Twilio keeps it as " code { (voicemail.recording) } "." }
+                p { "Left at " (clock(voicemail.left_ms)) ", " (length(voicemail.length_ms)) " long." }
+                audio controls preload="none" src={ (base) "/calls/" (page.record.call) "/voicemail/" (voicemail.recording) }
+                    aria-label={ "Voicemail, " (length(voicemail.length_ms)) } {}
             }
         }
     }

@@ -72,7 +72,7 @@ impl CallSearch {
     }
 
     fn is_empty(&self) -> bool {
-        [&self.business, &self.ending, &self.day, &self.number].into_iter().all(|text| text.is_empty())
+        [&self.business, &self.ending, &self.day, &self.number].into_iter().all(String::is_empty)
     }
 
     fn query(&self) -> String {

@@ -49,8 +49,8 @@ pub struct Sheet {
 
 struct Row {
     began_ms: i64,
-    attempt: u8,
-    /// Of its board, when the row was made.
+    /// What it was made from, at so many changes.
+    board: Arc<Board>,
     changes: u64,
     voices: Voices,
     entered_at: u64,
@@ -191,21 +191,22 @@ impl Sheet {
 }
 
 impl Row {
-    fn new(base: &str, call: &CallSid, board: &Board, number: u64) -> Self {
+    fn new(base: &str, call: &CallSid, board: &Arc<Board>, number: u64) -> Self {
         let (changes, voices) = (board.changes(), board.voices());
-        let (began_ms, attempt) = board.look(|shown| (shown.began_ms, shown.attempt));
+        let began_ms = board.look(|shown| shown.began_ms);
         let row = board.look(|shown| now::row(base, shown)).into_string().into();
         let meter = now::meter(call.as_str(), voices).into_string().into();
         let (entered_at, row_at, meter_at) = (number, number, number);
-        Self { began_ms, attempt, changes, voices, entered_at, row, row_at, meter, meter_at }
+        let board = Arc::clone(board);
+        Self { began_ms, board, changes, voices, entered_at, row, row_at, meter, meter_at }
     }
 
     /// Says whether anything of it is new.
-    fn follow(&mut self, base: &str, call: &CallSid, board: &Board, number: u64) -> bool {
-        let (changes, attempt) = (board.changes(), board.look(|shown| shown.attempt));
+    fn follow(&mut self, base: &str, call: &CallSid, board: &Arc<Board>, number: u64) -> bool {
+        let changes = board.changes();
         let mut changed = false;
-        if (changes, attempt) != (self.changes, self.attempt) {
-            (self.changes, self.attempt) = (changes, attempt);
+        if changes != self.changes || !Arc::ptr_eq(board, &self.board) {
+            (self.changes, self.board) = (changes, Arc::clone(board));
             let row: Box<str> = board.look(|shown| now::row(base, shown)).into_string().into();
             if row != self.row {
                 (self.row, self.row_at, changed) = (row, number, true);

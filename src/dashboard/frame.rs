@@ -66,15 +66,15 @@ impl Frame<'_> {
                 body data-feed=[feed] data-live=(push) {
                     a.skip href="#main" { "Skip to content" }
                     header.top {
-                        a.brand href={ (self.base) "/" } { (mark()) "frontdesk" }
+                        a.brand href=(self.home()) { (mark()) "frontdesk" }
                         nav aria-label="Pages" {
                             @for (to, path, name) in [
-                                (Here::Now, "/", "Now"),
+                                (Here::Now, "", "Now"),
                                 (Here::Calls, "/calls", "Calls"),
                                 (Here::Businesses, "/businesses", "Businesses"),
                                 (Here::Health, "/status", "Health"),
                             ] {
-                                a href={ (self.base) (path) } aria-current=[(to == here).then_some("page")] { (name) }
+                                a href=(if path.is_empty() { self.home().to_owned() } else { format!("{}{path}", self.base) }) aria-current=[(to == here).then_some("page")] { (name) }
                             }
                         }
                         @if feed.is_some() { p #link role="status" data-state="new" { "Connecting" } }
@@ -107,6 +107,11 @@ impl Frame<'_> {
                 }
             }
         }
+    }
+
+    /// The first page. Under a prefix it has no slash behind it.
+    pub fn home(&self) -> &str {
+        if self.base.is_empty() { "/" } else { self.base }
     }
 
     /// The field that shows that a form is one of ours.

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::words::{ago, clock};
+use super::words::{ago, clock, sentence};
 use super::{Frame, Here};
 
 /// One station of the way.
@@ -79,13 +79,13 @@ pub fn health_page(frame: &Frame<'_>, page: &HealthPage) -> Markup {
 
 fn table(traces: &[Trace], now_ms: i64, frame: &Frame<'_>) -> Markup {
     html! {
-        div.table { table {
+        div.table { table.traces {
             thead { tr { th { "When" } th { "What" } th { "Call" } } }
             tbody {
                 @for trace in traces {
                     tr {
-                        td.number title=(trace.at_ms) { (ago(now_ms, trace.at_ms)) }
-                        td { span class={ "pill " (trace.kind) } { (trace.what) } " " span.faint { (trace.detail) } }
+                        td.when title=(trace.at_ms) { (ago(now_ms, trace.at_ms)) }
+                        td { span class={ "pill " (trace.kind) } { (trace.what) } " " span.faint { (sentence(&trace.detail)) } }
                         td.mono { @if let Some(call) = &trace.call { a href={ (frame.base) "/calls/" (call) } { "…" (tail(call)) } } }
                     }
                 }

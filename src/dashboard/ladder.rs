@@ -7,6 +7,9 @@ use super::words::{ending, intention, offset, wait};
 use crate::domain::{CallRecord, Ending, Speaker, Turn};
 use crate::registry::{Rung, Step};
 
+/// How long the handing over of a caller may take, in milliseconds, on a machine that is busy.
+const HANDED_OVER_MS: i64 = 2_000;
+
 /// One stream of a call as it was lived.
 #[derive(Debug, Clone)]
 pub struct Stream {
@@ -114,14 +117,16 @@ impl Ladder {
         }
         for (at_ms, accepted, why) in &self.upgrades {
             let (kind, what) = if *accepted { ("good", "Upgrade") } else { ("bad", "Upgrade refused") };
-            lines.push(line(*at_ms, kind, what, why));
+            lines.push(line(self.before_its_start(*at_ms, *accepted), kind, what, why));
         }
         for (at_ms, error) in &self.stream_errors {
             lines.push(line(*at_ms, "bad", "Twilio reports an error", error));
         }
         for stream in &self.streams {
             for rung in &stream.rungs {
-                let at_ms = stream.began_ms.saturating_add(i64::try_from(rung.at_ms).unwrap_or(0));
+                // Of what was said it is known when it began; it is told when it is over.
+                let ms = if let Step::Said(turn) = &rung.step { turn.began_ms } else { rung.at_ms };
+                let at_ms = stream.began_ms.saturating_add(i64::try_from(ms).unwrap_or(0));
                 lines.push(rung_line(at_ms, stream.attempt, &rung.step));
             }
         }
@@ -140,6 +145,16 @@ impl Ladder {
             lines.push(line(at_ms, kind, "Ended", words));
         }
         lines
+    }
+
+    /// A handshake is written down when its caller was handed over, which may be a moment after the call has met them.
+    fn before_its_start(&self, at_ms: i64, accepted: bool) -> i64 {
+        let starts = self.streams.iter().flat_map(|stream| {
+            let arrived = stream.rungs.iter().filter(|rung| rung.step == Step::CallerArrived);
+            arrived.map(|rung| stream.began_ms.saturating_add(i64::try_from(rung.at_ms).unwrap_or(0)))
+        });
+        let just_before = |start: &i64| accepted && (0..HANDED_OVER_MS).contains(&(at_ms - start));
+        starts.filter(just_before).max().unwrap_or(at_ms)
     }
 
     /// The ladder, as a list.
@@ -214,3 +229,6 @@ fn turn_line(at_ms: i64, turn: &Turn) -> Line {
     };
     Line { at_ms, kind: "small", what, detail: turn.text.reveal().clone() }
 }
+
+#[cfg(test)]
+mod tests;

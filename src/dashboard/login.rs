@@ -26,7 +26,7 @@ pub fn sorry_page(frame: &Frame<'_>, title: &str, why: &str) -> Markup {
     let main = html! {
         h1 { (title) }
         p { (why) }
-        p { a href={ (frame.base) "/" } { "Back to the calls" } }
+        p { a href=(frame.home()) { "Back to the calls" } }
     };
     frame.bare(title, &main)
 }

@@ -7,6 +7,7 @@
 mod businesses;
 mod call;
 mod calls;
+mod elsewhere;
 mod feed;
 mod frame;
 mod health;
@@ -19,7 +20,8 @@ mod words;
 pub use self::businesses::{BusinessForm, Remark, business_form, business_list};
 pub use self::call::{Audio, CallPage, call_page, live_pieces, turns_of};
 pub use self::calls::{CallSearch, CallsPage, calls_page};
-pub use self::feed::{Cursor, Feed};
+pub use self::elsewhere::Elsewhere;
+pub use self::feed::{Cursor, Feed, Sheet};
 pub use self::frame::{Frame, Here, SCRIPT, STYLE, asset_version};
 pub use self::health::{HealthPage, Light, Trace, health_page};
 pub use self::ladder::{Diagnosis, Ladder, Stream};

@@ -90,6 +90,9 @@ pub(super) fn talk_time(shown: &Shown) -> Markup {
 }
 
 fn last_words(shown: &Shown) -> Markup {
+    if let Some(instance) = &shown.elsewhere {
+        return html! { span.faint { "Carried by instance " (instance) } };
+    }
     match &shown.last_words {
         Some((speaker, words)) => html! {
             span.speaker { (speaker_word(*speaker)) } " " (words.reveal())

@@ -76,6 +76,12 @@ pub fn ago(now_ms: i64, then_ms: i64) -> String {
     }
 }
 
+/// With a capital letter at its beginning.
+pub(super) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// How a call ended, in a few words, and whether that is good, odd or bad.
 pub(super) fn ending(ending: &Ending) -> (&'static str, &'static str) {
     match ending {

@@ -39,7 +39,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use self::badge::{BADGE_SECONDS, Key, Viewer};
 use super::{App, health};
-use crate::dashboard::{Feed, Frame, now_page, sorry_page};
+use crate::dashboard::{Elsewhere, Feed, Frame, now_page, sorry_page};
 use crate::domain::{InstanceId, PublicUrl};
 use crate::store::StoreError;
 
@@ -81,6 +81,7 @@ pub struct Window {
     push: bool,
     base: String,
     feed: Feed,
+    elsewhere: Elsewhere,
     viewers: Arc<Semaphore>,
     replays: Semaphore,
     wrong: Cache<IpAddr, Arc<AtomicU32>>,
@@ -105,6 +106,7 @@ impl Window {
             origins: settings.origins,
             push: settings.push,
             feed: Feed::new(&format!("{instance}.{now_ms}"), &base),
+            elsewhere: Elsewhere::new(),
             base,
             viewers: Arc::new(Semaphore::new(MOST_VIEWERS)),
             replays: Semaphore::new(MOST_REPLAYS),
@@ -157,6 +159,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/calls/{sid}/log/{attempt}", get(replay::download))
         .route("/calls/{sid}/replay/{attempt}", get(replay::show))
         .route("/calls/{sid}/recording/{attempt}", get(call::recording))
+        .route("/calls/{sid}/voicemail/{recording}", get(call::voicemail))
         .route("/businesses", get(businesses::list).post(businesses::create))
         .route("/businesses/new", get(businesses::new))
         .route("/businesses/{id}", get(businesses::edit).post(businesses::save))
@@ -205,7 +208,7 @@ async fn now(State(app): State<Arc<App>>, headers: HeaderMap, request: axum::ext
     let (mut parts, _) = request.into_parts();
     match Viewer::from_request_parts(&mut parts, &app).await {
         Ok(viewer) => {
-            app.window.feed.update(&app.registry.boards());
+            app.bring_up_to_date();
             app.window.feed.look(|sheet| now_page(&app.frame(Some(&viewer)), sheet)).into_response()
         }
         Err(stranger) => stranger,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::lock;
 use crate::domain::{
-    BusinessId, CallSid, DestinationId, Ending, Intention, MicroDollars, Pii, Speaker, Turn,
+    BusinessId, CallSid, DestinationId, Ending, InstanceId, Intention, MicroDollars, Pii, Speaker, Turn,
 };
 
 /// How many rungs of one call are shown: an hour of quick talk has some two thousand, and nobody reads the first of
@@ -41,6 +41,8 @@ pub struct Shown {
     pub from: Pii<String>,
     /// Where an operator may send the caller: id and label.
     pub destinations: Vec<(DestinationId, String)>,
+    /// Who carries it, when it is not this process.
+    pub elsewhere: Option<InstanceId>,
     /// When this stream's task began, in milliseconds since 1970.
     pub began_ms: i64,
     /// When the caller was there, in milliseconds since 1970.
@@ -240,6 +242,7 @@ mod tests {
             name: "Luna".to_owned(),
             from: Pii::new("+14155550123".to_owned()),
             destinations: Vec::new(),
+            elsewhere: None,
             began_ms: 1_000,
             arrived_ms: None,
             state: State::Waiting,

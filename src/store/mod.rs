@@ -207,6 +207,10 @@ pub trait Slots: Send + Sync + fmt::Debug {
     /// How many calls of a business are seated at a time in milliseconds since 1970.
     async fn taken(&self, business: &BusinessId, now_ms: i64) -> Result<u32, StoreError>;
 
+    /// Calls that are carried at a time in milliseconds since 1970, on whatever instance, the longest renewed first: `most`
+    /// of them at most.
+    async fn carried(&self, now_ms: i64, most: u32) -> Result<Vec<Carried>, StoreError>;
+
     /// Calls whose lease ended before a time in milliseconds since 1970 and that nobody gave back: their instance died,
     /// and nobody went on with them. They are listed until [`Slots::bury`] is told.
     async fn lapsed(&self, before_ms: i64, most: u32) -> Result<Vec<Lapsed>, StoreError>;
@@ -409,6 +413,17 @@ pub enum Seating {
     Seated,
     /// All are taken.
     Full,
+}
+
+/// A call somebody carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carried {
+    /// Whose call it is.
+    pub business: BusinessId,
+    /// Which.
+    pub call: CallSid,
+    /// Who carries it.
+    pub instance: InstanceId,
 }
 
 /// A lease nobody renewed.

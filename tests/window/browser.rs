@@ -40,6 +40,22 @@ pub(crate) fn chromium() -> Option<PathBuf> {
     found
 }
 
+/// The judge of pages: the axe rules, as one script. Without them the pages are not judged, and a test says so.
+fn axe() -> Option<String> {
+    let Some(path) = setting("FRONTDESK_AXE") else {
+        let why = "the pages are not judged: set FRONTDESK_AXE to axe.min.js of axe-core";
+        assert!(setting("FRONTDESK_TEST_ALL").is_none_or(|all| all != "1"), "{why}");
+        println!("skipped: {why}");
+        return None;
+    };
+    Some(std::fs::read_to_string(path).unwrap())
+}
+
+/// What of a verdict counts, a line each.
+const SERIOUS: &str = "axe.run().then(verdict => verdict.violations \
+                       .filter(one => one.impact === 'serious' || one.impact === 'critical') \
+                       .map(one => `${one.id}: ${one.nodes.map(node => node.target + ' ' + node.failureSummary).join('; ')}`))";
+
 /// A browser with one page.
 pub(crate) struct Browser {
     process: Child,
@@ -136,6 +152,16 @@ impl Browser {
         let png = STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(Path::new(&folder).join(format!("{name}.png")), png).unwrap();
+    }
+
+    /// Nobody is kept out by this page, as far as a machine can tell.
+    pub(crate) async fn must_be_for_everybody(&mut self, name: &str) {
+        let Some(axe) = axe() else { return };
+        // What fades in is not judged halfway.
+        self.ask("Promise.all(document.getAnimations().filter(it => it.effect.getTiming().iterations === 1).map(it => it.finished)).then(() => true)").await;
+        self.ask(&format!("{axe}; true")).await;
+        let found = self.ask(SERIOUS).await;
+        assert_eq!(found, json!([]), "{name}");
     }
 
     /// Says something to the browser, and hears its answer.

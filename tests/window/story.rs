@@ -37,6 +37,11 @@ fn caller() -> Vec<Step> {
     vec![asks(), interrupts(3_000), Step { when: When::AfterSilence(1_200), act: asks().act }]
 }
 
+/// A caller who asks once, and stays for longer than anything takes here.
+fn patient_caller() -> Vec<Step> {
+    vec![asks(), Step { when: When::After(90_000), act: Act::HangUp }]
+}
+
 /// A caller who stays on the line and says nothing.
 fn quiet_caller(ms: u64) -> Vec<Step> {
     vec![Step { when: When::After(ms), act: Act::HangUp }]
@@ -54,15 +59,20 @@ async fn log_in(browser: &mut Browser, base: &str) {
     browser.until("document.querySelector('h1')?.textContent === 'Now'").await;
 }
 
-/// Pictures of a page in every light, and on a telephone.
+/// Looks at a page in every light, and on a telephone: it is for everybody, it fits, and its picture is taken.
 async fn pictures(browser: &mut Browser, name: &str) {
-    browser.see(1280, 900, "light").await;
-    browser.picture(&format!("{name}-light")).await;
-    browser.see(1280, 900, "dark").await;
-    browser.picture(&format!("{name}-dark")).await;
-    browser.see(390, 844, "light").await;
-    browser.picture(&format!("{name}-phone")).await;
-    browser.see(1280, 900, "light").await;
+    for (width, height, scheme, word) in
+        [(1280, 900, "dark", "dark"), (390, 844, "light", "phone"), (1280, 900, "light", "light")]
+    {
+        browser.see(width, height, scheme).await;
+        browser.picture(&format!("{name}-{word}")).await;
+        let wide =
+            browser.ask("document.documentElement.scrollWidth - document.documentElement.clientWidth").await;
+        assert_eq!(wide, 0, "{name} is wider than a window of {width}");
+        if word != "phone" {
+            browser.must_be_for_everybody(&format!("{name}, {word}")).await;
+        }
+    }
 }
 
 #[tokio::test]
@@ -83,7 +93,6 @@ async fn a_person_logs_in_sees_a_call_come_move_and_be_interrupted_and_reads_it_
             .until("document.querySelector('#calls .said').textContent.includes('When are you open?')")
             .await;
         browser.until("/^0:0[1-9]/.test(document.querySelector('#calls .ticks').textContent)").await;
-        pictures(&mut browser, "now").await;
         let page = browser.ask("document.querySelector('#calls a').href").await;
         browser.open(page.as_str().unwrap()).await;
         browser.until("document.querySelector('#link').dataset.state === 'live'").await;
@@ -93,7 +102,6 @@ async fn a_person_logs_in_sees_a_call_come_move_and_be_interrupted_and_reads_it_
             )
             .await;
         browser.until("document.querySelector('#transcript .cut') !== null").await;
-        pictures(&mut browser, "call-live").await;
         browser.until("document.querySelector('#head .pill')?.textContent === 'We hung up'").await;
         page.as_str().unwrap().to_owned()
     };
@@ -148,8 +156,14 @@ async fn an_operator_has_something_said_and_ends_a_call_from_its_page() {
     log_in(&mut browser, &house.base).await;
     let operate = async {
         browser.until("document.querySelector('#calls .pill')?.textContent === 'Talking'").await;
+        browser
+            .until("document.querySelector('#calls .said').textContent.includes('When are you open?')")
+            .await;
+        pictures(&mut browser, "now").await;
         let page = browser.ask("document.querySelector('#calls a').href").await;
         browser.open(page.as_str().unwrap()).await;
+        browser.until("document.querySelector('#link').dataset.state === 'live'").await;
+        pictures(&mut browser, "call-live").await;
         let say = "document.querySelector('#say').value = 'We close in five minutes.'; \
                    document.querySelector('form[action$=say]').requestSubmit()";
         browser.ask(say).await;
@@ -166,7 +180,7 @@ async fn an_operator_has_something_said_and_ends_a_call_from_its_page() {
             .await;
         browser.until("document.querySelector('#head .pill')?.textContent === 'We hung up'").await;
     };
-    let (report, ()) = tokio::join!(house.call(quiet_caller(60_000)), operate);
+    let (report, ()) = tokio::join!(house.call(patient_caller()), operate);
     house.until_quiet().await;
     assert_eq!(report.problems(), Vec::<String>::new());
     assert_eq!(house.record(&report.call).await.ending, Some(frontdesk::domain::Ending::HungUp));

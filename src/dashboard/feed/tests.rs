@@ -14,6 +14,7 @@ fn board(call: &str) -> Arc<Board> {
         name: "Luna <Dental>".to_owned(),
         from: Pii::new("+14155550123".to_owned()),
         destinations: Vec::new(),
+        elsewhere: None,
         began_ms: 1_000,
         arrived_ms: None,
         state: State::Waiting,

@@ -32,6 +32,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use self::asked::{Asked, Nothing};
 pub use self::document::openapi;
+pub(super) use self::voicemails::hear;
 use super::admin::Admin;
 use super::problem::{Kind, Problem};
 use super::{App, paths};

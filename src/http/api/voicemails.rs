@@ -68,7 +68,16 @@ async fn hear_voicemail(
     Ids((business, recording)): Ids<(BusinessId, RecordingSid)>,
     _: Asked<Nothing>,
 ) -> Result<Response, Problem> {
-    let voicemail = app.ledger.voicemail(&business, &recording);
+    hear(&app, &business, recording).await
+}
+
+/// The audio of a voicemail of this business.
+pub(in crate::http) async fn hear(
+    app: &App,
+    business: &BusinessId,
+    recording: RecordingSid,
+) -> Result<Response, Problem> {
+    let voicemail = app.ledger.voicemail(business, &recording);
     let voicemail = within(READ_PATIENCE, "look up a voicemail", voicemail).await?;
     let Some(voicemail) = voicemail else {
         return Err(Problem::new(Kind::NotFound, format!("{business} has no voicemail {recording}")));

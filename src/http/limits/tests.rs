@@ -9,7 +9,7 @@ use super::super::house::{ACCOUNT, CALLER, Furniture, House, LINE, NOW_MS};
 use super::super::words;
 use super::*;
 use crate::domain::{AccountSid, DestinationId, InstanceId, Intention, PlanId, Sentence};
-use crate::store::{Lapsed, LeaseClaim, Ledger as _, Outbox as _, Slots};
+use crate::store::{Carried, Lapsed, LeaseClaim, Ledger as _, Outbox as _, Slots};
 
 const FALLBACK: &str = "<Say>Please write to luna@example.com.</Say><Hangup/>";
 
@@ -255,6 +255,9 @@ impl Slots for Stuck {
         pending().await
     }
     async fn taken(&self, _: &BusinessId, _: i64) -> Result<u32, StoreError> {
+        pending().await
+    }
+    async fn carried(&self, _: i64, _: u32) -> Result<Vec<Carried>, StoreError> {
         pending().await
     }
     async fn lapsed(&self, _: i64, _: u32) -> Result<Vec<Lapsed>, StoreError> {

@@ -7,7 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::badge::Viewer;
@@ -184,7 +184,7 @@ fn read(fields: &Fields, id: &str, exists: bool) -> BusinessForm {
 /// The document of the import file that a form means.
 fn document(filled: &BusinessForm, there: Option<&Business>) -> Value {
     let there = there.and_then(|business| serde_json::to_value(business).ok());
-    let mut document = there.and_then(|it| it.as_object().cloned()).unwrap_or_else(Map::new);
+    let mut document = there.and_then(|it| it.as_object().cloned()).unwrap_or_default();
     let lines: Vec<&str> = filled.lines.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let destinations: Vec<Value> = filled
         .destinations

@@ -15,8 +15,9 @@ use crate::bridge::{Shelf, step_of};
 use crate::call::event_log;
 use crate::call::{Effect, Output};
 use crate::dashboard::{Audio, CallPage, Ladder, Stream, call_page, live_pieces, turns_of};
-use crate::domain::{CallRecord, CallSid, Turn};
+use crate::domain::{CallRecord, CallSid, RecordingSid, Turn};
 use crate::http::App;
+use crate::http::api::hear;
 use crate::http::media::ACCEPTED;
 use crate::registry::{Board, Rung, Shown, State as Standing, Step};
 
@@ -240,6 +241,22 @@ pub(super) async fn recording(
             tracing::error!(%error, "a recording cannot be read");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
+    }
+}
+
+/// A voicemail, as Twilio has it.
+pub(super) async fn voicemail(
+    viewer: Viewer,
+    State(app): State<Arc<App>>,
+    Path((call, recording)): Path<(CallSid, RecordingSid)>,
+) -> Response {
+    match within(&app, &viewer, READ_PATIENCE, app.ledger.call(&call)).await {
+        Ok(Some(record)) => match hear(&app, &record.business, recording).await {
+            Ok(audio) => audio,
+            Err(problem) => problem.into_response(),
+        },
+        Ok(None) => StatusCode::NOT_FOUND.into_response(),
+        Err(sorry) => sorry,
     }
 }
 

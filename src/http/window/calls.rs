@@ -29,9 +29,8 @@ const BUSINESSES: u32 = 500;
 /// Before every other call of the same moment: names of calls begin with letters.
 const FIRST: &str = "0";
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-#[derive(Default)]
 pub(super) struct Asked {
     business: String,
     ending: String,

@@ -31,7 +31,7 @@ pub(super) struct Next {
 /// Asks for the token; whoever may look already goes on.
 pub(super) async fn ask(State(app): State<Arc<App>>, Query(Next { next }): Query<Next>) -> Response {
     if app.admin_token.is_none() {
-        return Redirect::to(&format!("{}/", app.base())).into_response();
+        return Redirect::to(app.frame(None).home()).into_response();
     }
     login_page(&app.frame(None), inner(&next), None).into_response()
 }
@@ -51,7 +51,7 @@ pub(super) async fn enter(State(app): State<Arc<App>>, request: Request) -> Resp
         return refuse(StatusCode::FORBIDDEN, "This form was not sent by this page. Try again here.");
     }
     let Some(token) = &app.admin_token else {
-        return Redirect::to(&format!("{}/", app.base())).into_response();
+        return Redirect::to(app.frame(None).home()).into_response();
     };
     let wrong = app.window.wrong(peer);
     if wrong.load(Ordering::Relaxed) >= MOST_WRONG {
@@ -67,7 +67,9 @@ pub(super) async fn enter(State(app): State<Arc<App>>, request: Request) -> Resp
     }
     tracing::info!("an operator logged in");
     let badge = app.window.key.badge(app.now_unix());
-    with_cookie(Redirect::to(&format!("{}{next}", app.base())), &set_cookie(&app, &badge))
+    let onward =
+        if next == "/" { app.frame(None).home().to_owned() } else { format!("{}{next}", app.base()) };
+    with_cookie(Redirect::to(&onward), &set_cookie(&app, &badge))
 }
 
 /// Takes the badge away.

@@ -3,6 +3,7 @@
 //! A reader that is slow is not given up: while it takes one message, the next is not made, and tells then all that has
 //! changed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::badge::{Stranger, Viewer, allowed_origin, is_allowed_page, judge};
-use super::call;
+use super::{READ_PATIENCE, call};
 use crate::bridge::CallerSocket;
 use crate::dashboard::Cursor;
 use crate::domain::{CallRecord, CallSid, Turn};
@@ -134,7 +135,7 @@ pub(super) async fn poll(
     response
 }
 
-async fn push(app: &App, viewer: &Viewer, mut seen: Seen, mut socket: CallerSocket) {
+async fn push(app: &Arc<App>, viewer: &Viewer, mut seen: Seen, mut socket: CallerSocket) {
     let mut beats = interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut count: u32 = 0;
@@ -169,7 +170,7 @@ async fn push(app: &App, viewer: &Viewer, mut seen: Seen, mut socket: CallerSock
 
 impl App {
     /// What a page has not seen; nothing, when it has seen everything.
-    async fn news(&self, viewer: &Viewer, seen: &mut Seen) -> Option<String> {
+    async fn news(self: &Arc<Self>, viewer: &Viewer, seen: &mut Seen) -> Option<String> {
         if let Some((call, watched)) = &mut seen.call {
             let board = self.registry.board(call)?;
             let now = (board.changes(), board.voices());
@@ -183,11 +184,34 @@ impl App {
             watched.last = Some(now);
             return Some(call::pieces(self, viewer, &board, record, earlier));
         }
-        self.window.feed.update(&self.registry.boards());
+        self.bring_up_to_date();
         let (news, cursor) =
             self.window.feed.look(|sheet| (sheet.since(seen.cursor.as_ref()), sheet.cursor()));
         seen.cursor = Some(cursor);
         news
+    }
+
+    /// Puts on the sheet what calls show now: those here, and those that others are known to carry.
+    pub(super) fn bring_up_to_date(self: &Arc<Self>) {
+        let now_ms = (self.clock)();
+        if self.window.elsewhere.is_due(now_ms) {
+            let (app, stop) = (Arc::clone(self), self.tasks.hard().clone());
+            self.tasks.spawn_background("calls elsewhere", async move {
+                let look = app.window.elsewhere.look(
+                    &*app.slots,
+                    &*app.ledger,
+                    &*app.directory,
+                    &app.instance,
+                    now_ms,
+                );
+                let _late = stop.run_until_cancelled(timeout(READ_PATIENCE, look)).await;
+            });
+        }
+        let mut boards = self.registry.boards();
+        let here: BTreeSet<CallSid> = boards.iter().map(|it| it.look(|shown| shown.call.clone())).collect();
+        let others = self.window.elsewhere.boards();
+        boards.extend(others.into_iter().filter(|it| it.look(|shown| !here.contains(&shown.call))));
+        self.window.feed.update(&boards);
     }
 
     fn still_lets_in(&self, viewer: &Viewer) -> bool {

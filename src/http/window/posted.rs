@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts as _, Request};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq as _;
 
 use super::badge::{Viewer, is_own_page};
@@ -39,7 +39,7 @@ impl FromRequest<Arc<App>> for Posted {
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
         let viewer = Viewer::from_request_parts(&mut parts, app).await?;
-        let fields = fields(body, MAX_BYTES).await.map_err(|status| status.into_response())?;
+        let fields = fields(body, MAX_BYTES).await.map_err(IntoResponse::into_response)?;
         let sealed: bool = viewer.seal.as_bytes().ct_eq(fields.get("seal").as_bytes()).into();
         if sealed && is_own_page(&parts.headers, app) {
             return Ok(Self { viewer, fields });

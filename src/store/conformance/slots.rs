@@ -30,6 +30,7 @@ pub async fn all(store: &dyn Slots) {
     a_call_whose_lease_lapsed_may_go_on(store).await;
     an_instance_renews_all_its_calls_at_once(store).await;
     a_lease_that_is_not_held_is_not_renewed(store).await;
+    a_call_is_listed_as_carried_as_long_as_its_lease_lasts(store).await;
     lapsed_leases_are_listed_until_they_are_buried(store).await;
     what_was_given_back_or_renewed_has_not_lapsed(store).await;
     a_lease_that_was_renewed_is_not_buried(store).await;
@@ -37,6 +38,28 @@ pub async fn all(store: &dyn Slots) {
     of_many_who_claim_a_call_without_a_lease_one_has_it(store).await;
     a_lease_that_is_not_as_it_was_seen_is_not_claimed(store).await;
     a_claimed_lease_is_taken_over_given_back_and_put_back_like_any_other(store).await;
+}
+
+/// With who carries it. Far in the future, where no lease of a store in use is.
+pub async fn a_call_is_listed_as_carried_as_long_as_its_lease_lasts(store: &dyn Slots) {
+    const FAR_MS: i64 = 4_000_000_000_000_000;
+    let (business, here) = (fresh_business(), instance("here"));
+    let calls = [call(), call()];
+    for (call, later_ms) in calls.iter().zip([10, 20]) {
+        let (most, until_ms) = (9, FAR_MS + later_ms);
+        let wish = SlotWish { business: &business, call, instance: &here, most, now_ms: NOW_MS, until_ms };
+        assert_eq!(store.take(&wish).await.expect("answers"), Seating::Seated);
+    }
+    for (now_ms, expected) in [(0, 2), (10, 1), (20, 0)] {
+        let carried = store.carried(FAR_MS + now_ms, 10).await.expect("answers");
+        let ours: Vec<_> = carried.iter().filter(|it| it.business == business).collect();
+        assert_eq!(ours.len(), expected, "{now_ms}");
+        assert!(ours.iter().all(|it| it.instance == here && calls.contains(&it.call)));
+    }
+    assert_eq!(store.carried(FAR_MS, 1).await.expect("answers").len(), 1);
+    for call in &calls {
+        store.free(&business, call, &here).await.expect("frees");
+    }
 }
 
 /// And no more, until one leaves.

@@ -154,6 +154,14 @@ pub(super) fn leases_of(business: &BusinessId) -> Query {
     Query::of("leases").with("business", Operator::Equal, json!(business))
 }
 
+/// The leases that have not ended at a time, the longest renewed first.
+pub(super) fn live_leases(now_ms: i64, most: u32) -> Query {
+    Query::of("leases")
+        .with("untilMs", Operator::GreaterThan, json!(now_ms))
+        .ordered("untilMs", Direction::Descending)
+        .at_most(most)
+}
+
 /// The leases that ended before a time, the longest ended first.
 pub(super) fn lapsed_leases(before_ms: i64, most: u32) -> Query {
     Query::of("leases")
@@ -282,6 +290,7 @@ mod tests {
             months_of(&business),
             slots_of(&business),
             leases_of(&business),
+            live_leases(1, 1),
             lapsed_leases(1, 1),
             due_notices(1, 1),
             notices_of(&business, &["waiting"]),

@@ -17,7 +17,7 @@ use super::ask::{Commit, Contest, Patience, Stored, Version};
 use super::write::{If, delete, merge, put};
 use super::{Firestore, codec, names, queries};
 use crate::domain::{BusinessId, CallSid, InstanceId};
-use crate::store::{Lapsed, LeaseClaim, Seating, SlotWish, Slots, StoreError};
+use crate::store::{Carried, Lapsed, LeaseClaim, Seating, SlotWish, Slots, StoreError};
 
 /// How long Firestore itself lets a lease be that nobody renewed and nobody buried, in milliseconds: whoever buries them
 /// is never that late.
@@ -98,6 +98,16 @@ impl Slots for Firestore {
         const DOING: &str = "count the slots that are taken";
         let leases = self.held(self.find(DOING, Patience::Change, queries::leases_of(business)).await?);
         Ok(live(&leases, now_ms))
+    }
+
+    async fn carried(&self, now_ms: i64, most: u32) -> Result<Vec<Carried>, StoreError> {
+        const DOING: &str = "list the calls that are carried";
+        let found = self.find(DOING, Patience::List, queries::live_leases(now_ms, most)).await?;
+        let carried = self.held(found).into_iter().map(|held| {
+            let Lease { business, call, instance, .. } = held.lease;
+            Carried { business, call, instance }
+        });
+        Ok(carried.collect())
     }
 
     async fn lapsed(&self, before_ms: i64, most: u32) -> Result<Vec<Lapsed>, StoreError> {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{Sqlite, bad_id, failed};
 use crate::domain::{BusinessId, CallSid, InstanceId};
-use crate::store::{Lapsed, LeaseClaim, Seating, SlotWish, Slots, StoreError};
+use crate::store::{Carried, Lapsed, LeaseClaim, Seating, SlotWish, Slots, StoreError};
 
 #[async_trait]
 impl Slots for Sqlite {
@@ -87,6 +87,24 @@ impl Slots for Sqlite {
             .await
             .map_err(failed("count the slots that are taken"))?;
         Ok(u32::try_from(taken).unwrap_or(u32::MAX))
+    }
+
+    async fn carried(&self, now_ms: i64, most: u32) -> Result<Vec<Carried>, StoreError> {
+        const DOING: &str = "list the calls that are carried";
+        let rows: Vec<(String, String, String)> = sqlx::query_as(
+            "select business, call, instance from slots where until_ms > ? order by until_ms desc limit ?",
+        )
+        .bind(now_ms)
+        .bind(i64::from(most))
+        .fetch_all(&self.readers)
+        .await
+        .map_err(failed(DOING))?;
+        let carried = |(business, call, instance): &(String, String, String)| {
+            let business = BusinessId::parse(business).map_err(bad_id(DOING))?;
+            let instance = InstanceId::parse(instance).map_err(bad_id(DOING))?;
+            Ok(Carried { business, call: CallSid::parse(call).map_err(bad_id(DOING))?, instance })
+        };
+        rows.iter().map(carried).collect()
     }
 
     async fn lapsed(&self, before_ms: i64, most: u32) -> Result<Vec<Lapsed>, StoreError> {
