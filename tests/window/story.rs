@@ -8,7 +8,7 @@ use frontdesk::sim::{Act, Step, When};
 use frontdesk::wire::twilio::signature::sign;
 
 use crate::browser::{Browser, chromium};
-use crate::house::{ACCOUNT, AUTH_TOKEN, CALLER, House, LINE, Plans, until};
+use crate::house::{ACCOUNT, AUTH_TOKEN, CALLER, House, LINE, LUNA, Plans, until};
 use crate::scenes::{asks, goodbye, interrupts, script, speech};
 use crate::wire::Wire;
 
@@ -17,19 +17,30 @@ const TOKEN: &str = "9d6f1c0f6a7c4f0c8d0a51f2c9b3e7d4";
 const LONG: &str =
     "We are open from nine to five on every day of the week but on Sunday, and on Saturday until two";
 
-/// A house with pages, and a browser before it.
+/// Two minutes of them.
+const PATIENT_TURNS: usize = 20;
+
+/// A house with pages.
 async fn house(name: &'static str, settings: &[(&'static str, &str)]) -> House {
     let turns = vec![
         Reply::speech(speech(2, 6_000), LONG),
         Reply::speech(speech(3, 1_500), "On Saturday from ten to two."),
         goodbye(),
     ];
+    house_of(name, settings, turns).await
+}
+
+/// The same, with a model that answers like that.
+async fn house_of(name: &'static str, settings: &[(&'static str, &str)], turns: Vec<Reply>) -> House {
     let mut script = script(turns);
     script.transcripts = ["When are you open?", "And on Saturday?", "Thanks, bye."].map(str::to_owned).into();
     script.pace.first_audio = Duration::from_millis(200);
     let mut settings: Vec<_> = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
     settings.push(("ADMIN_TOKEN", TOKEN.to_owned()));
-    House::build(Plans { settings, ..Plans::new(name, vec![script]) }).await
+    let recorded =
+        |text: &str| text.replace("\"minutesPerCall\":30", "\"minutesPerCall\":30,\"recording\":true");
+    let businesses = recorded(LUNA).replace("\"fallback\"", "\"recording\":true,\"fallback\"");
+    House::build(Plans { settings, businesses, ..Plans::new(name, vec![script]) }).await
 }
 
 /// Asks, listens for a while, interrupts, and thanks.
@@ -37,9 +48,10 @@ fn caller() -> Vec<Step> {
     vec![asks(), interrupts(3_000), Step { when: When::AfterSilence(1_200), act: asks().act }]
 }
 
-/// A caller who asks once, and stays for longer than anything takes here.
+/// A caller who goes on asking for longer than anything takes here.
 fn patient_caller() -> Vec<Step> {
-    vec![asks(), Step { when: When::After(90_000), act: Act::HangUp }]
+    let again = Step { when: When::After(6_000), act: asks().act };
+    [vec![asks()], vec![again; PATIENT_TURNS]].concat()
 }
 
 /// A caller who stays on the line and says nothing.
@@ -130,6 +142,18 @@ async fn a_person_logs_in_sees_a_call_come_move_and_be_interrupted_and_reads_it_
     let text = browser.ask("document.querySelector('main').innerText").await.to_string();
     assert!(text.contains("··· 0123") && !text.contains(CALLER) && text.contains("$0."), "{text}");
     pictures(&mut browser, "call").await;
+    assert!(
+        browser.ask("document.querySelectorAll('.wave rect.caller, .wave rect.model').length").await.as_u64()
+            > Some(50)
+    );
+    let plays = "new Promise(done => { const audio = document.querySelector('audio'); \
+                 audio.onloadedmetadata = () => done(audio.duration); audio.onerror = () => done(-1); \
+                 audio.preload = 'metadata'; audio.load() })";
+    let seconds = browser.ask(plays).await.as_f64().unwrap();
+    assert!((5.0..60.0).contains(&seconds), "the recording has {seconds} s");
+    let part = "fetch(document.querySelector('audio').src, {headers: {range: 'bytes=4-7'}}) \
+                .then(async answer => [answer.status, (await answer.arrayBuffer()).byteLength].join())";
+    assert_eq!(browser.ask(part).await, "206,4");
     browser.open(&format!("{page}/replay/1")).await;
     browser.until("document.querySelector('.notice').textContent.includes('identical to the byte')").await;
     pictures(&mut browser, "replay").await;
@@ -151,7 +175,10 @@ async fn a_person_logs_in_sees_a_call_come_move_and_be_interrupted_and_reads_it_
 #[tokio::test]
 async fn an_operator_has_something_said_and_ends_a_call_from_its_page() {
     let Some(chromium) = chromium() else { return };
-    let house = house("window-operator", &[]).await;
+    let answers = vec![Reply::speech(speech(2, 800), "One moment, please."); PATIENT_TURNS + 2];
+    let house = house_of("window-operator", &[], answers).await;
+    let mut plan = house.plan(patient_caller());
+    plan.longest = Duration::from_secs(150);
     let mut browser = Browser::start(&chromium).await;
     log_in(&mut browser, &house.base).await;
     let operate = async {
@@ -180,7 +207,7 @@ async fn an_operator_has_something_said_and_ends_a_call_from_its_page() {
             .await;
         browser.until("document.querySelector('#head .pill')?.textContent === 'We hung up'").await;
     };
-    let (report, ()) = tokio::join!(house.call(patient_caller()), operate);
+    let (report, ()) = tokio::join!(house.phone.call(plan), operate);
     house.until_quiet().await;
     assert_eq!(report.problems(), Vec::<String>::new());
     assert_eq!(house.record(&report.call).await.ending, Some(frontdesk::domain::Ending::HungUp));
@@ -254,4 +281,22 @@ async fn where_nothing_is_pushed_a_page_asks_from_the_beginning() {
         browser.until("document.querySelectorAll('#calls > li').length === 0").await;
     };
     let (_report, ()) = tokio::join!(house.call(quiet_caller(6_000)), story);
+}
+
+#[tokio::test]
+async fn a_page_shows_the_calls_that_another_instance_carries() {
+    let Some(chromium) = chromium() else { return };
+    let there = house("window-there", &[]).await;
+    let database = format!("sqlite://{}", there.file("frontdesk.db").display());
+    let here = house("window-here", &[("DATABASE_URL", &database)]).await;
+    let mut browser = Browser::start(&chromium).await;
+    log_in(&mut browser, &here.base).await;
+    let story = async {
+        browser
+            .until("document.querySelector('#calls .said')?.textContent.startsWith('Carried by instance')")
+            .await;
+        browser.until("document.querySelector('#calls .pill').textContent === 'Talking'").await;
+        browser.until("document.querySelectorAll('#calls > li').length === 0").await;
+    };
+    let (_report, ()) = tokio::join!(there.call(quiet_caller(14_000)), story);
 }
