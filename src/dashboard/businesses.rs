@@ -110,7 +110,7 @@ pub fn business_list(
         @if businesses.is_empty() {
             div.nothing.always { h2 { "None yet" } p { "Make one here, or import a file with " code { "frontdesk business import" } "." } }
         } @else {
-            div.table { table {
+            div.table { table.stack.of-businesses {
                 thead { tr { th { "Name" } th { "Lines" } th { "Plan" } th.wide { "Voice" } } }
                 tbody {
                     @for business in businesses {

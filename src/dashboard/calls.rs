@@ -140,7 +140,7 @@ fn filter(frame: &Frame<'_>, page: &CallsPage) -> Markup {
 
 fn table(frame: &Frame<'_>, page: &CallsPage) -> Markup {
     html! {
-        div.table { table {
+        div.table { table.stack.of-calls {
             thead { tr { th { "Business" } th { "Caller" } th { "Began" } th.number { "Talk" } th.wide.number { "Cost" } th { "Ending" } } }
             tbody {
                 @for call in &page.calls {
