@@ -115,3 +115,40 @@ fn missed(deadline: Deadline) -> Option<&'static str> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::brief;
+    use super::*;
+    use crate::domain::{Pii, Speaker, Turn};
+
+    #[test]
+    fn what_a_call_notes_stands_on_its_board_and_loudness_is_no_change() {
+        let mut showing = Showing::unseen(&brief());
+        let board = Arc::clone(&showing.board);
+        let mut note = |ms, note| {
+            showing.note(Moment::from_millis(ms), &note, || MicroDollars::new(40));
+        };
+        note(300, Note::CallerArrived);
+        assert_eq!(board.look(|shown| (shown.state.clone(), shown.cost.micros())), (State::Talking, 0));
+        let before = board.changes();
+        note(500, Note::CallerSpeaks);
+        note(600, Note::Level { caller_db: -20, model_db: -96 });
+        let voices = board.voices();
+        assert_eq!((voices.caller_db, voices.caller_speaks, board.changes()), (-20, true, before));
+        let turn = Turn {
+            attempt: 1,
+            number: 0,
+            speaker: Speaker::Caller,
+            text: Pii::new("When are you open?".to_owned()),
+            began_ms: 500,
+            heard_ms: 0,
+            interrupted: false,
+            answer_delay_ms: None,
+        };
+        note(900, Note::Said(Box::new(turn)));
+        let shown = board.shown();
+        assert_eq!((shown.cost.micros(), shown.rungs.len()), (40, 2));
+        assert_eq!(shown.last_words.unwrap().1.reveal(), "When are you open?");
+    }
+}

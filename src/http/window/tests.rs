@@ -6,10 +6,15 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
 use axum::http::request::Builder;
+use futures_util::StreamExt as _;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::client_async;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use super::*;
 use crate::domain::BusinessId;
-use crate::http::house::{ADMIN_TOKEN, Answer, CALL, CALLER, House};
+use crate::http::house::{ADMIN_TOKEN, Answer, CALL, CALLER, House, RINGING};
 use crate::store::Directory as _;
 
 const HOME: &str = "https://voice.example.com";
@@ -294,4 +299,27 @@ async fn calls_are_found_by_what_one_knows_of_them() {
         assert_eq!(found(query).await, (200, there), "{query}");
     }
     assert_eq!(found(&format!("number={CALL}")).await.0, 303, "a CallSid leads to its call");
+}
+
+#[tokio::test]
+async fn a_socket_is_told_everything_once_and_then_what_changes() {
+    let house = House::new().await;
+    let badge = log_in(&house).await;
+    let address = house.listen().await;
+    let mut request = format!("ws://{address}/live").into_client_request().unwrap();
+    request.headers_mut().insert("cookie", badge.parse().unwrap());
+    request.headers_mut().insert("origin", HOME.parse().unwrap());
+    let tcp = TcpStream::connect(address).await.unwrap();
+    let (mut socket, _) = client_async(request, tcp).await.unwrap();
+    let mut hear = async || {
+        let heard = timeout(Duration::from_secs(30), socket.next()).await.expect("nothing is told");
+        heard.unwrap().unwrap().into_text().unwrap().to_string()
+    };
+    let all = hear().await;
+    assert!(all.contains("No call in flight") && all.contains("id=\"calls\""), "{all}");
+    house.post("/twilio-voice", &RINGING).await;
+    let news = hear().await;
+    assert!(news.contains(&format!("<li id=\"call-{CALL}\" data-into=\"calls\">")), "{news}");
+    assert!(news.contains("1</b> call in flight") && !news.contains("id=\"calls\""), "{news}");
+    assert!(news.contains("··· 0123") && !news.contains(CALLER), "{news}");
 }
