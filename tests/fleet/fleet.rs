@@ -182,10 +182,11 @@ impl Fleet {
     pub(crate) fn kill_the_busiest(&mut self) -> Load {
         let alive = self.members.iter_mut().filter(|member| member.alive);
         let busiest = alive.max_by_key(|member| member.place.load().streams).unwrap();
-        let killed = busiest.place.load();
         busiest.alive = false;
-        busiest.instance.kill();
+        // In this order, so that whoever is led there counts.
         busiest.place.is_gone();
+        let killed = busiest.place.load();
+        busiest.instance.kill();
         killed
     }
 
