@@ -38,7 +38,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     secret(
         "ADMIN_TOKEN",
-        "at least 32 characters, shown by whoever may use /api; without it only this machine may",
+        "at least 32 characters, shown by whoever may use /api and /doctor; without it only this machine may",
     ),
     open("PORT", "8080", "the port we listen on"),
     open("HOST", "[::]", "the address we listen on; the default is every one of IPv6 and IPv4"),
@@ -94,7 +94,7 @@ pub const SETTINGS: &[Setting] = &[
     open("RUST_LOG", "info", "which log lines are written, like frontdesk=debug,info"),
 ];
 
-/// Variables that are read beside the settings: what platforms say of themselves, and an older name.
+/// Variables that are read beside the settings: what platforms say of themselves, and what people still set from before.
 pub const BESIDE: &[&str] = &[
     "FLY_APP_NAME",
     "FLY_MACHINE_ID",
@@ -104,6 +104,7 @@ pub const BESIDE: &[&str] = &[
     "RAILWAY_PUBLIC_DOMAIN",
     "RAILWAY_STATIC_URL",
     "RAILWAY_VOLUME_MOUNT_PATH",
+    "RAILWAY_WEBSOCKET_ENABLED",
     "RENDER",
     "RENDER_EXTERNAL_URL",
     "WEBSOCKET_PUBLIC_DOMAIN",
