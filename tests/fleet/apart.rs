@@ -45,14 +45,33 @@ async fn a_call_is_answered_by_one_service_and_carried_by_the_other() {
     everything_went_where_it_should(&report, &fleet);
     assert!(fleet.log_of(MEDIA).contains(ACCEPTED), "{}", fleet.log_of(MEDIA));
 
-    // The desk waited for the caller too, and gives up; that is nobody's ending.
-    let elsewhere = "is carried by another instance";
-    until("the desk waits for ever", async || fleet.log_of(DESK).contains(elsewhere)).await;
     let record = ledger.call(&call).await.unwrap().unwrap();
     assert_eq!((record.attempts, record.ending), (1, Some(Ending::HungUp)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_desk_gives_up_waiting_for_a_caller_who_is_elsewhere_and_that_is_nobodys_ending() {
+    let fleet = Fleet::apart(10, &business(), script()).await;
+    let asks = Step { when: When::AfterSilence(400), act: Act::Say(tone::sine(220, 300)) };
+    // Longer than the desk waits, and than it takes to notice that somebody did not come.
+    let hangs_up = Step { when: When::At(Moment::from_millis(20_000)), act: Act::HangUp };
+    let plan = fleet.call(LINE, vec![asks, hangs_up]);
+    let (call, ledger, phone) = (plan.call.clone(), fleet.store.ledger(), fleet.phone());
+    let story = async {
+        let elsewhere = "is carried by another instance";
+        until("the desk waits for ever", async || fleet.log_of(DESK).contains(elsewhere)).await;
+        assert_eq!(fleet.streams_of(MEDIA), 1, "the call went on");
+        let record = ledger.call(&call).await.unwrap().unwrap();
+        assert_eq!((record.attempts, record.ended_ms), (1, None));
+        let slots = fleet.store.slots();
+        assert_eq!(slots.taken(&record.business, wall_clock()).await.unwrap(), 1, "its slot is its own");
+    };
+    let (report, ()) = tokio::join!(phone.call(plan), story);
+    assert_eq!((report.problems(), report.streams.len()), (Vec::new(), 1), "{:#?}", report.events);
+    everything_went_where_it_should(&report, &fleet);
     assert!(!fleet.log_of(DESK).contains("no stream came"), "it came, elsewhere: {}", fleet.log_of(DESK));
-    let taken = fleet.store.slots().taken(&record.business, wall_clock()).await.unwrap();
-    assert_eq!(taken, 0, "a slot is held by nobody's call");
+    let record = ledger.call(&call).await.unwrap().unwrap();
+    assert_eq!(record.ending, Some(Ending::CallerHungUp));
 }
 
 /// Takes the media service away under a call, and brings another instance of it after so long.
