@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use frontdesk::config::Platform;
@@ -165,7 +165,7 @@ impl Desk {
         let missing = match node {
             Ok(node) if !node.status.success() => Some(said(&node)),
             Err(error) => Some(format!("node cannot be run: {error}")),
-            Ok(_) => ["railway", "typescript"].iter().map(|name| packages.join(name)).find_map(is_missing),
+            Ok(_) => ["railway", "typescript"].iter().find_map(|name| is_missing(&packages, name)),
         };
         if let Some(missing) = missing {
             super::skip(&missing);
@@ -202,9 +202,8 @@ impl Desk {
     }
 }
 
-fn is_missing(package: PathBuf) -> Option<String> {
-    let name = package.file_name()?.to_string_lossy().into_owned();
-    (!package.exists()).then(|| format!("npm's package {name} is not in target/ci-node"))
+fn is_missing(packages: &Path, name: &str) -> Option<String> {
+    (!packages.join(name).exists()).then(|| format!("npm's package {name} is not in target/ci-node"))
 }
 
 fn said(output: &Output) -> String {
