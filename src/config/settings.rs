@@ -38,7 +38,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     secret(
         "ADMIN_TOKEN",
-        "at least 32 characters, shown by whoever may use /api and /doctor; without it only this machine may",
+        "at least 32 characters, shown by whoever may use /api; without it only this machine may",
     ),
     open("PORT", "8080", "the port we listen on"),
     open("HOST", "[::]", "the address we listen on; the default is every one of IPv6 and IPv4"),
