@@ -103,7 +103,7 @@ fn verdict(report: &PhoneReport) -> anyhow::Result<()> {
 }
 
 /// The URL as it will be signed; a host without a path gets the path of our webhook.
-fn webhook(text: &str) -> anyhow::Result<String> {
+pub(super) fn webhook(text: &str) -> anyhow::Result<String> {
     let with_scheme = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let url = url::Url::parse(&with_scheme).with_context(|| format!("{text:?} is not a URL"))?;
     ensure!(matches!(url.scheme(), "http" | "https"), "{text:?} is not an http or https URL");
@@ -115,7 +115,7 @@ fn webhook(text: &str) -> anyhow::Result<String> {
 }
 
 /// What signs the call: the account's token, or this machine's own for a server on it.
-async fn token(url: &str, twilio: &Twilio, storage: &Storage) -> anyhow::Result<String> {
+pub(super) async fn token(url: &str, twilio: &Twilio, storage: &Storage) -> anyhow::Result<String> {
     match &twilio.auth {
         TwilioAuth::Tokens(tokens) => {
             Ok(tokens.first().context("TWILIO_AUTH_TOKEN is empty")?.expose_secret().to_owned())

@@ -3,6 +3,7 @@
 mod business;
 mod call;
 mod demo;
+mod doctor;
 mod healthcheck;
 mod ladder;
 mod replay;
@@ -41,6 +42,9 @@ enum Command {
     /// Shows and changes the businesses and plans, and shows their calls, messages, usage and notices.
     #[command(subcommand)]
     Business(BusinessCommand),
+    /// Finds which hop of a deployment is at fault, and says how to mend it. Exit code 0: a call would connect; 1: it would,
+    /// and something is odd; 2: it would not; 3: too little could be seen.
+    Doctor(doctor::DoctorArguments),
     /// Runs a logged call through the machine again and shows every decision.
     Replay {
         /// The event log: a file of DATA_DIR/calls.
@@ -58,14 +62,14 @@ const WRONG_SETTINGS: u8 = 2;
 pub async fn run() -> ExitCode {
     let arguments = Arguments::parse();
     match execute(arguments.command.unwrap_or(Command::Serve)).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => report(&error),
     }
 }
 
-async fn execute(command: Command) -> anyhow::Result<()> {
+async fn execute(command: Command) -> anyhow::Result<ExitCode> {
     let environment = process_environment()?;
-    match command {
+    let done = match command {
         Command::Serve => {
             let (config, warnings) = Config::from_env(environment)?;
             serve::run(config, &warnings).await
@@ -83,9 +87,15 @@ async fn execute(command: Command) -> anyhow::Result<()> {
             let (twilio, storage, _) = Config::twilio(environment)?;
             call::run(&arguments, &twilio, &storage, &mut std::io::stdout()).await
         }
+        Command::Doctor(arguments) => {
+            let settings = Config::doctor(environment)?;
+            let code = doctor::run(&arguments, &settings, &mut std::io::stdout()).await?;
+            return Ok(ExitCode::from(code));
+        }
         Command::Replay { file } => replay::run(&file, &mut std::io::stdout()),
         Command::Healthcheck => healthcheck::run(Config::port(environment)?).await.context("not healthy"),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 #[expect(clippy::print_stderr, reason = "this is how a command says why it failed")]

@@ -28,7 +28,7 @@ pub use self::twilio::{RestKey, Twilio, TwilioAuth};
 use secrecy::SecretString;
 
 use self::reader::Reader;
-use crate::domain::PriceTable;
+use crate::domain::{PriceTable, PublicUrl};
 
 /// Everything that can be set, checked.
 #[derive(Debug, Clone)]
@@ -55,6 +55,19 @@ pub struct Config {
     pub drain: Drain,
     /// What we tell of ourselves.
     pub log: Log,
+}
+
+/// What a command needs that looks at a deployment from outside.
+#[derive(Debug)]
+pub struct Doctor {
+    /// How Twilio signs.
+    pub twilio: Twilio,
+    /// Where a token of this machine is kept.
+    pub storage: Storage,
+    /// Opens the doctor's own routes.
+    pub admin_token: Option<SecretString>,
+    /// The deployment, when nobody says which.
+    pub public_url: Option<PublicUrl>,
 }
 
 /// What we tell of ourselves.
@@ -130,6 +143,20 @@ impl Config {
         let storage = Storage::read(&mut reader, platform);
         let (both, warnings) = reader.finish(twilio.zip(storage))?;
         Ok((both.0, both.1, warnings))
+    }
+
+    /// Reads what a command needs that looks at a deployment from outside. Fails with the mistakes in that.
+    pub fn doctor(read: impl Fn(&str) -> Option<String>) -> Result<Doctor, ConfigErrors> {
+        let mut reader = Reader::new(&read);
+        let platform = Platform::detect(&read);
+        let twilio = Twilio::read(&mut reader, platform, true);
+        let storage = Storage::read(&mut reader, platform);
+        let admin_token = admin_token(&mut reader);
+        let public_url = reader.text("PUBLIC_URL").and_then(|url| PublicUrl::parse(&url).ok());
+        let doctor =
+            twilio.zip(storage).map(|(twilio, storage)| Doctor { twilio, storage, admin_token, public_url });
+        // What is odd about settings is said when the server starts.
+        reader.finish(doctor).map(|(doctor, _)| doctor)
     }
 
     /// Reads what is kept and where, for commands that take no calls. Fails with the mistakes in that.

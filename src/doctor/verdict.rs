@@ -1,0 +1,131 @@
+//! From what was observed to one row of the table: the first hop that is at fault explains the others.
+
+mod handshakes;
+mod network;
+mod streams;
+mod webhook;
+
+use serde::Serialize;
+
+use super::facts::{Facts, Handshake, Then};
+use super::row::Row;
+
+/// What the doctor says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// How bad it is.
+    pub level: Level,
+    /// What is at fault, and how that shows; none when nothing is.
+    pub fault: Option<Suspect>,
+    /// What does no harm yet.
+    pub warnings: Vec<Suspect>,
+    /// What is proven to be good.
+    pub proven: Vec<String>,
+}
+
+/// How bad it is; also the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Level {
+    /// A call would connect.
+    Healthy,
+    /// It would, and something is not as it should be.
+    Warning,
+    /// It would not.
+    Fault,
+    /// Too little could be seen.
+    CannotTell,
+}
+
+/// A row, and what speaks for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Suspect {
+    /// Which.
+    pub row: Row,
+    /// What was seen.
+    pub evidence: Vec<String>,
+}
+
+impl Suspect {
+    fn new(row: Row, evidence: impl Into<String>) -> Self {
+        Self { row, evidence: vec![evidence.into()] }
+    }
+
+    fn and(mut self, evidence: impl Into<String>) -> Self {
+        self.evidence.push(evidence.into());
+        self
+    }
+}
+
+impl Level {
+    /// For scripts.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Healthy => 0,
+            Self::Warning => 1,
+            Self::Fault => 2,
+            Self::CannotTell => 3,
+        }
+    }
+}
+
+/// Judges. The order is that of a call on its way: what fails first is what is at fault.
+pub fn judge(facts: &Facts) -> Verdict {
+    let fault = network::webhook_way(facts)
+        .or_else(|| webhook::fault(facts))
+        .or_else(|| network::stream_way(facts))
+        .or_else(|| handshakes::fault(facts))
+        .or_else(|| streams::fault(facts))
+        .or_else(|| webhook::settings_at_twilio(facts));
+    let mut warnings = network::warnings(facts);
+    warnings.extend(webhook::warnings(facts));
+    warnings.extend(streams::warnings(facts));
+    if let Some(fault) = &fault {
+        warnings.retain(|warning| warning.row != fault.row);
+    }
+    let level = if fault.is_some() {
+        Level::Fault
+    } else if facts.handshakes.is_empty() {
+        Level::CannotTell
+    } else if warnings.is_empty() {
+        Level::Healthy
+    } else {
+        Level::Warning
+    };
+    Verdict { level, fault, warnings, proven: proven(facts) }
+}
+
+/// What nobody needs to doubt any more.
+fn proven(facts: &Facts) -> Vec<String> {
+    let mut proven = Vec::new();
+    let answered = facts.twiml.as_ref().and_then(|twiml| twiml.asked.answer());
+    let same_host = facts.stream.host == facts.webhook.host && facts.stream.port == facts.webhook.port;
+    if answered.is_some_and(|answer| answer.status == 200) && same_host {
+        proven.push(
+            "webhook and stream share a host, and the webhook was answered: DNS, TLS, edge and port are good"
+                .to_owned(),
+        );
+    }
+    if facts.bare.as_ref().is_some_and(is_open) {
+        proven.push("a bare socket opens: nothing on the way is against WebSockets".to_owned());
+    }
+    let open = facts.handshakes.iter().filter(|handshake| is_open(handshake)).count();
+    if open > 0 {
+        let all = facts.handshakes.len();
+        proven.push(format!("{open} of {all} handshakes as Twilio makes them opened the media socket"));
+    }
+    if let Some(ms) = facts.call.as_ref().and_then(|call| call.first_audio_ms) {
+        proven.push(format!("a whole call was carried; the first audio came {ms} ms after its start"));
+    }
+    proven
+}
+
+/// Whether a socket opened as it should and stayed.
+fn is_open(handshake: &Handshake) -> bool {
+    matches!(handshake, Handshake::Opened(opened) if opened.faults.is_empty() && opened.then == Then::Open)
+}
+
+#[cfg(test)]
+mod tests;
