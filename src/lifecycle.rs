@@ -46,8 +46,9 @@ impl Default for Tasks {
 }
 
 /// How long we still listen when the last call was handed over: its stream is closed, and Twilio asks within a round trip
-/// what is next. An edge that still leads here would find nobody.
-const NEXT_IS_ASKED: Duration = Duration::from_secs(2);
+/// what is next. An edge that still leads here would find nobody. When there is no other instance the answer's stream comes
+/// back to us, and Twilio asks a second time.
+const NEXT_IS_ASKED: Duration = Duration::from_secs(3);
 
 impl Tasks {
     /// No task yet, and no word said.

@@ -37,7 +37,7 @@ pub struct Claim {
 pub enum Slot {
     /// It has.
     Taken,
-    /// It goes on without until there is one to be had.
+    /// It has none yet: it is being asked for, or was when the store did not answer.
     Wanted,
 }
 

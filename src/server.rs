@@ -1,5 +1,7 @@
 //! Everything put together: new, listen, drain.
 
+mod grace;
+
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -10,7 +12,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::bridge::{Bridge, BridgeSettings, forget_old_logs};
+use self::grace::Grace;
+use crate::bridge::{Bridge, BridgeSettings, OrphanSettings, forget_old_logs};
 use crate::clients::{
     Auth, Credentials, Reach, RealtimeClient, RealtimeSettings, TwilioRest, WebhookClient, WebhookSettings,
     tls_with_public_roots,
@@ -20,9 +23,9 @@ use crate::domain::{InstanceId, PublicUrl};
 use crate::http::listen::{self, ListenLimits};
 use crate::http::{self, App, Trail};
 use crate::lifecycle::Tasks;
-use crate::outbox::{self, Nudge, OutboxSettings};
+use crate::outbox::{self, OutboxSettings};
 use crate::registry::Registry;
-use crate::store::{CachedDirectory, Store};
+use crate::store::{CachedDirectory, Nudge, Store};
 use crate::telemetry;
 use crate::wire::stream_token::PassKey;
 use crate::wire::twilio::signature::Verifier;
@@ -60,6 +63,11 @@ impl Server {
         tasks.spawn_background("store check", async move {
             let _ended = hard.run_until_cancelled(say_when_out_of_reach(reached)).await;
         });
+        let (grace, plans, soft) = (Grace::of(&config), store.directory(), tasks.soft().clone());
+        tasks.spawn_background("grace check", async move {
+            let _ended = soft.run_until_cancelled(grace.say_when_too_short(plans)).await;
+        });
+        let nudge = Nudge::default();
         let directory = CachedDirectory::new(
             store.directory(),
             last_known(&config.storage),
@@ -69,19 +77,25 @@ impl Server {
         follow_changes(&tasks, &store, &directory);
         let public_url = config.public.url.clone();
         let twilio = twilio_rest(&config.twilio, &tls)?;
+        let orphans = OrphanSettings {
+            account: config.twilio.account.clone(),
+            next_url: public_url.join(http::paths::NEXT),
+        };
         let webhooks = WebhookSettings::new(reach(&config.public.url), Arc::clone(&tls));
         let bridge = Bridge::new(BridgeSettings {
             ledger: store.ledger(),
             slots: store.slots(),
+            nudge: nudge.clone(),
             prices: config.prices,
             realtime: realtime(&config.model, tls)?,
-            twilio,
+            twilio: twilio.clone(),
             registry: registry.clone(),
             tasks: tasks.clone(),
             data_dir: Some(config.storage.dir.clone()),
             keep_event_logs: config.storage.event_log_days > 0,
             instance: instance.clone(),
             most_calls: MOST_CALLS,
+            orphans,
             transfer_twiml: Box::new(move |record, destination| {
                 http::transfer_twiml(&public_url, record, destination)
             }),
@@ -99,7 +113,7 @@ impl Server {
             directory: store.directory(),
             ledger: store.ledger(),
             client: WebhookClient::new(webhooks)?,
-            nudge: Nudge::default(),
+            nudge: nudge.clone(),
             tasks: tasks.clone(),
             clock: Arc::new(telemetry::wall_clock),
             seed: Uuid::new_v4().as_u64_pair().0,
@@ -109,8 +123,10 @@ impl Server {
             ledger: store.ledger(),
             slots: store.slots(),
             outbox: store.outbox(),
+            nudge,
             limits_patience: http::LIMITS_PATIENCE,
             bridge,
+            twilio,
             registry,
             verifier: Verifier::new(tokens(config.twilio.auth, &config.storage).await?),
             pass_key: PassKey::new(config.stream_token_secret.unwrap_or_else(new_secret)),

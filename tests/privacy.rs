@@ -19,8 +19,9 @@ mod tests {
     use axum::http::StatusCode;
     use frontdesk::domain::{About, BusinessId, CallSid, Limit, Notice};
     use frontdesk::lifecycle::Tasks;
-    use frontdesk::sim::model::Reply;
+    use frontdesk::sim::model::{ModelFault, Reply, Script};
     use frontdesk::sim::socket::DialResult;
+    use frontdesk::sim::{Act, Step, When};
     use frontdesk::store::{Ledger as _, Outbox as _};
     use frontdesk::telemetry;
     use tokio::net::TcpListener;
@@ -92,6 +93,8 @@ mod tests {
         ] {
             let notice = Notice::new(business.clone(), about, telemetry::wall_clock());
             house.store.post(&notice).await.unwrap();
+            // One that was posted before may wait for a transfer that could come back.
+            house.store.retry(&business, &notice.id, telemetry::wall_clock()).await.unwrap();
         }
         let settled = async {
             loop {
@@ -127,17 +130,31 @@ mod tests {
         let mut businesses: serde_json::Value = serde_json::from_str(LUNA).unwrap();
         businesses["businesses"][0]["webhook"] =
             serde_json::json!({"url": url, "secret": format!("whsec_{WEBHOOK_SECRET}")});
-        let plans = Plans::new("privacy", vec![first, second]);
+        let third = Script { faults: vec![ModelFault::RefuseHandshake(401)], ..plain() };
+        let plans = Plans::new("privacy", vec![first, second, third]);
         let house = House::build(Plans { businesses: businesses.to_string(), ..plans }).await;
         let mut plan = house.plan(vec![asks(), interrupts(300), asks(), interrupts(250)]);
         // The last is said into the words after the transfer that nobody answered.
-        plan.caller[3].when = frontdesk::sim::When::WhileHearing { utterance: 2, after_ms: 250 };
+        plan.caller[3].when = When::WhileHearing { utterance: 2, after_ms: 250 };
         plan.dials = vec![DialResult::NoAnswer];
         let report = house.phone.call(plan).await;
         house.until_quiet().await;
         assert_eq!(report.problems(), Vec::<String>::new());
         assert_eq!(report.streams.len(), 2, "{:?}", report.events);
         tell(&house, &report.call).await;
+        // A second caller meets nobody: no model, and nobody where the fallback rings.
+        let hangs_up = Step { when: When::After(50), act: Act::HangUp };
+        let mut plan = house.plan(vec![asks(), hangs_up]);
+        plan.dials = vec![DialResult::NoAnswer];
+        let unanswered = house.phone.call(plan).await;
+        house.until_quiet().await;
+        assert_eq!(unanswered.problems(), Vec::<String>::new());
+        let of_voicemail = async {
+            while !told.lock().unwrap().concat().contains("voicemail.left") {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        assert!(tokio::time::timeout(AMPLE, of_voicemail).await.is_ok(), "the business is not told");
 
         let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
         for there in [
@@ -146,6 +163,7 @@ mod tests {
             "the caller interrupts",
             "a business is not told yet",
             "told a business",
+            "a voicemail is kept",
             report.call.as_str(),
         ] {
             assert!(log.contains(there), "the log is not whole: {there}");
@@ -173,7 +191,7 @@ mod tests {
             let told = log.lines().find(|line| line.contains(&secret));
             assert!(told.is_none(), "{secret:?} is in the log: {}", told.unwrap_or_default());
         }
-        for audio in ["\"payload\"", "input_audio_buffer.append", "x-twilio-signature: "] {
+        for audio in ["/Recordings/RE", "\"payload\"", "input_audio_buffer.append", "x-twilio-signature: "] {
             let told = log.lines().find(|line| line.contains(audio));
             assert!(told.is_none(), "frames are in the log: {}", told.unwrap_or_default());
         }

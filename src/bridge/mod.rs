@@ -8,6 +8,7 @@ mod files;
 mod greetings;
 mod leg;
 mod notes;
+mod orphans;
 mod passes;
 mod phrases;
 mod retention;
@@ -34,6 +35,8 @@ use self::effects::{Effects, Prices};
 use self::files::FilePlan;
 use self::greetings::{GreetingKey, Greetings};
 pub use self::leg::caller_socket_config;
+pub use self::orphans::OrphanSettings;
+use self::orphans::Orphans;
 use self::passes::Passes;
 use self::phrases::{Phrase, Phrases};
 pub use self::retention::forget_old_logs;
@@ -46,7 +49,7 @@ use crate::clients::{RealtimeClient, TwilioRest};
 use crate::domain::{CallRecord, CallSid, Destination, InstanceId, PriceTable};
 use crate::lifecycle::Tasks;
 use crate::registry::{Claim, Present, Registry, Slot};
-use crate::store::{Ledger, Slots};
+use crate::store::{Ledger, Nudge, Slots};
 use crate::wire::twilio::media::Start;
 
 /// The socket on which Twilio brings a caller, upgraded by `http` with [`caller_socket_config`].
@@ -70,6 +73,8 @@ pub struct BridgeSettings {
     pub ledger: Arc<dyn Ledger>,
     /// Who may be in a call.
     pub slots: Arc<dyn Slots>,
+    /// Says that a business is to be told something.
+    pub nudge: Nudge,
     /// What models cost.
     pub prices: PriceTable,
     /// Opens sockets to the model.
@@ -88,6 +93,8 @@ pub struct BridgeSettings {
     pub instance: InstanceId,
     /// How many calls this process carries at once.
     pub most_calls: usize,
+    /// How calls nobody carries are looked for; nobody does without `twilio`.
+    pub orphans: OrphanSettings,
     /// How a transfer is written.
     pub transfer_twiml: TransferTwiml,
     /// How many greetings and phrases are made ahead at once, each in a session with the model that is no call's.
@@ -117,6 +124,7 @@ pub struct Bridge {
     leases: Leases,
     files: FileSettings,
     instance: InstanceId,
+    nudge: Nudge,
     most_calls: usize,
     waiting: WaitingRoom<CallerSocket>,
     passes: Passes,
@@ -152,8 +160,8 @@ pub enum Begun {
 }
 
 impl Bridge {
-    /// A bridge that carries no call yet. It also starts the task that tells all calls when the process is to end, and the
-    /// one that looks after their slots.
+    /// A bridge that carries no call yet. It also starts the task that tells all calls when the process is to end, the one
+    /// that looks after their slots, and the one that looks for calls nobody carries.
     pub fn new(settings: BridgeSettings) -> Arc<Self> {
         let greetings = Greetings::new(settings.data_dir.as_ref().map(|folder| folder.join("greetings")));
         let tasks = settings.tasks;
@@ -169,6 +177,14 @@ impl Bridge {
         tasks.spawn_background("slots", async move {
             let _ended = hard.run_until_cancelled(keep).await;
         });
+        if let Some(twilio) = &settings.twilio {
+            let orphans = Orphans::new(leases.clone(), twilio.clone(), settings.orphans);
+            // One that leaves adopts nobody.
+            let (soft, keep) = (tasks.soft().clone(), orphans.keep());
+            tasks.spawn_background("orphans", async move {
+                let _ended = soft.run_until_cancelled(keep).await;
+            });
+        }
         let parts = BridgeParts {
             realtime: settings.realtime,
             twilio: settings.twilio,
@@ -187,6 +203,7 @@ impl Bridge {
             leases,
             files: FileSettings { data_dir: settings.data_dir, keep_event_logs: settings.keep_event_logs },
             instance: settings.instance,
+            nudge: settings.nudge,
             most_calls: settings.most_calls,
             waiting: WaitingRoom::new(),
             passes: Passes::new(),
@@ -213,7 +230,7 @@ impl Bridge {
         let scribe = span.in_scope(|| {
             let ledger = Arc::clone(&self.ledger);
             let plan = self.files.plan(&brief);
-            let subject = Subject::of(&brief, &self.instance);
+            let subject = Subject::of(&brief, &self.instance, &self.nudge);
             scribe::begin(&self.parts.tasks, ledger, subject, outcome_sender.clone(), plan)
         });
         if !scribe.write(Entry::Opened(Box::new(record.clone()))) {

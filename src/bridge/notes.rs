@@ -13,9 +13,7 @@ pub(super) fn log(note: &Note) {
         Note::ModelAway => tracing::warn!("the model is lost; it is dialled again"),
         Note::SessionRenewed => tracing::info!("the model's session is old; another follows it"),
         Note::Bridged { phrase: true } => tracing::info!("the caller was asked for a moment"),
-        Note::Bridged { phrase: false } => {
-            tracing::warn!("the caller hears nothing, and no phrase of the business's is kept");
-        }
+        Note::Bridged { phrase: false } => tracing::debug!("the caller hears a chime while they wait"),
         Note::FirstAudio { after_caller_ms, after_start_ms: Some(after_start_ms) } => {
             tracing::info!(after_start_ms, after_caller_ms, "first audio to the caller");
         }

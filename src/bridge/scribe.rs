@@ -15,7 +15,7 @@ use crate::domain::{
     Turn,
 };
 use crate::lifecycle::Tasks;
-use crate::store::{Ledger, StoreError};
+use crate::store::{Ledger, Nudge, StoreError};
 
 /// Entries waiting for the ledger: a call has one every few seconds, so this is minutes of an unreachable store.
 const LEDGER_DEPTH: usize = 64;
@@ -35,6 +35,8 @@ pub(super) struct Subject {
     instance: InstanceId,
     /// The business, when it wants to be told of messages.
     tells: Option<BusinessId>,
+    /// Says that there is something to tell.
+    nudge: Nudge,
 }
 
 /// Something for the ledger.
@@ -92,13 +94,21 @@ pub(super) fn begin(
 
 impl Subject {
     /// One stream of a call, carried by this instance.
-    pub(super) fn of(brief: &Brief, instance: &InstanceId) -> Self {
+    pub(super) fn of(brief: &Brief, instance: &InstanceId, nudge: &Nudge) -> Self {
         let business = &brief.business;
         Self {
             call: brief.call.clone(),
             attempt: brief.attempt,
             instance: instance.clone(),
             tells: business.webhook.is_some().then(|| business.id.clone()),
+            nudge: nudge.clone(),
+        }
+    }
+
+    /// Has what was just written told at once, if it is something to tell.
+    fn ring(&self, entry: &Entry) {
+        if self.tells.is_some() && matches!(entry, Entry::Message(..) | Entry::Ended(_)) {
+            self.nudge.nudge();
         }
     }
 
@@ -155,6 +165,7 @@ async fn write_entries(
             && matches!(entry, Entry::Intention(..))
             && is_carried_elsewhere(ledger, subject).await;
         let written = foreign || write_entry(ledger, subject, &entry).await;
+        subject.ring(&entry);
         if let Some(id) = entry.effect() {
             let outcome = if written { Outcome::Done } else { Outcome::Failed };
             // A call that is over has no use for it.

@@ -2,7 +2,6 @@
 //! it ends on purpose. After an accident the slot stays, for whoever goes on with the call takes it over; and the slots
 //! of an instance that died tell which of its calls nobody went on with.
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,16 +30,16 @@ const SWEEP_EVERY: u64 = 3;
 
 /// How long after its lease a call is presumed over. Twilio asks within seconds what is next when an instance dies, and
 /// whoever answers takes the slot over; what is left after a minute and a half without a word has no caller any more.
-const DEAD_AFTER_MS: i64 = 60_000;
+pub(super) const DEAD_AFTER_MS: i64 = 60_000;
 
 /// Leases renewed in one question: a change of a few milliseconds, for which others wait.
 const RENEWED_AT_ONCE: usize = 200;
 
-/// Questions asked in one round for calls without a slot: a full plan is asked about once.
+/// Calls without a slot that are seated in one round: those that began while the store was away.
 const SEATED_A_ROUND: usize = 50;
 
 /// Lapsed leases looked at in one round. An instance dies with some hundreds of calls at most, and there is no hurry.
-const LAPSED_A_ROUND: u32 = 200;
+pub(super) const LAPSED_A_ROUND: u32 = 200;
 
 /// Nobody waits for what is asked here, but the next beat.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -57,11 +56,13 @@ pub(super) struct Leases {
 }
 
 /// The store did not do what it was asked, which is in the log.
-struct Unwell;
+#[derive(Debug)]
+pub(super) struct Unwell;
 
 impl Leases {
     /// Takes the slot of a call that goes on in any case: over from another instance, or one that is free. When there is
-    /// none, it is asked for again and again.
+    /// none it takes one beyond the plan: a lease says above all that somebody carries the call, and whoever is on the
+    /// line counts.
     pub(super) fn seat_one(self, brief: &Brief, most: u32) -> impl Future<Output = ()> + Send + use<> {
         let (business, call) = (brief.business.id.clone(), brief.call.clone());
         async move {
@@ -70,26 +71,23 @@ impl Leases {
         }
     }
 
-    async fn take(&self, business: &BusinessId, call: &CallSid, most: u32) -> Result<Seating, Unwell> {
-        let now_ms = (self.clock)();
-        let wish = SlotWish {
-            business,
-            call,
-            instance: &self.instance,
-            most,
-            now_ms,
-            until_ms: now_ms + SLOT_LEASE_MS,
-        };
-        let seating = asked("take a slot for a call that goes on", self.slots.take(&wish)).await?;
-        match seating {
-            Seating::Full => {
-                tracing::debug!(call.id = %call, "a call goes on without a slot of its plan");
+    async fn take(&self, business: &BusinessId, call: &CallSid, most: u32) -> Result<(), Unwell> {
+        for most in [most, u32::MAX] {
+            let now_ms = (self.clock)();
+            let until_ms = now_ms + SLOT_LEASE_MS;
+            let wish = SlotWish { business, call, instance: &self.instance, most, now_ms, until_ms };
+            let seating = asked("take a slot for a call that goes on", self.slots.take(&wish)).await?;
+            if seating == Seating::Full {
+                tracing::debug!(call.id = %call, "a call goes on beyond the slots of its plan");
+                continue;
             }
-            Seating::Seated if self.registry.mark(call, Slot::Taken) => {}
-            // It ended meanwhile.
-            Seating::Seated => self.free(business, call).await,
+            if !self.registry.mark(call, Slot::Taken) {
+                // It ended meanwhile.
+                self.free(business, call).await;
+            }
+            break;
         }
-        Ok(seating)
+        Ok(())
     }
 
     /// A stream of a call is over here, and off the list: gives the slot back, unless the call goes on.
@@ -155,16 +153,8 @@ impl Leases {
     }
 
     async fn seat_those_without(&self) -> Result<(), Unwell> {
-        let mut full = BTreeSet::new();
-        let mut questions = 0;
-        for (business, call, most) in self.registry.wanting() {
-            if questions == SEATED_A_ROUND || full.contains(&business) {
-                continue;
-            }
-            questions += 1;
-            if self.take(&business, &call, most).await? == Seating::Full {
-                full.insert(business);
-            }
+        for (business, call, most) in self.registry.wanting().into_iter().take(SEATED_A_ROUND) {
+            self.take(&business, &call, most).await?;
         }
         Ok(())
     }
@@ -198,7 +188,10 @@ impl Leases {
 }
 
 /// What the store answers in time.
-async fn asked<T>(what: &str, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, Unwell> {
+pub(super) async fn asked<T>(
+    what: &str,
+    answer: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, Unwell> {
     match timeout(PATIENCE, answer).await {
         Ok(Ok(answer)) => return Ok(answer),
         Ok(Err(error)) => tracing::warn!(%error, "cannot {what}"),

@@ -10,9 +10,12 @@ use super::clock::Clock;
 use crate::call::{Brief, Opening};
 use crate::domain::{
     AccountSid, Business, BusinessId, CallRecord, CallSid, Ending, InstanceId, Intention, Message,
-    MicroDollars, Month, MonthUsage, Notice, Pii, PlanId, Recording, StreamEnd, Turn, Usage,
+    MicroDollars, Month, MonthUsage, Notice, Pii, PlanId, Recording, RecordingSid, StreamEnd, Turn, Usage,
+    Voicemail,
 };
-use crate::store::{CallKey, Certainty, Lapsed, Ledger, Listing, Seating, SlotWish, Slots, StoreError};
+use crate::store::{
+    CallKey, Certainty, Lapsed, LeaseClaim, Ledger, Listing, Seating, SlotWish, Slots, StoreError,
+};
 
 /// How the ledger behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +112,18 @@ impl Ledger for TestLedger {
         Ok(Vec::new())
     }
     async fn message(&self, _: &CallSid, _: &str) -> Result<Option<Message>, StoreError> {
+        Ok(None)
+    }
+    async fn keep_voicemail(&self, voicemail: &Voicemail, _: Option<&Notice>) -> Result<(), StoreError> {
+        self.keep(format!("voicemail {}", voicemail.recording)).await
+    }
+    async fn voicemails(&self, _: &BusinessId) -> Result<Vec<Voicemail>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn voicemails_in(&self, _: &CallSid) -> Result<Vec<Voicemail>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn voicemail(&self, _: &BusinessId, _: &RecordingSid) -> Result<Option<Voicemail>, StoreError> {
         Ok(None)
     }
     async fn keep_recording(&self, _: &CallSid, recording: &Recording) -> Result<(), StoreError> {
@@ -219,6 +234,16 @@ impl Slots for TestSlots {
         let key = (lapsed.business.clone(), lapsed.call.clone());
         self.held.lock().unwrap().retain(|held, (_, until_ms)| *held != key || *until_ms != lapsed.until_ms);
         Ok(())
+    }
+    async fn claim(&self, claim: &LeaseClaim<'_>) -> Result<bool, StoreError> {
+        self.ready().await?;
+        let mut held = self.held.lock().unwrap();
+        let key = (claim.business.clone(), claim.call.clone());
+        let is_as_seen = held.get(&key).map(|(_, until_ms)| *until_ms) == claim.seen_until_ms;
+        if is_as_seen {
+            held.insert(key, (claim.instance.clone(), claim.until_ms));
+        }
+        Ok(is_as_seen)
     }
 }
 

@@ -37,6 +37,7 @@ fn bridge_over(
     Bridge::new(BridgeSettings {
         ledger: ledger.clone(),
         slots: slots.clone(),
+        nudge: Nudge::default(),
         prices: PriceTable::default(),
         realtime: RealtimeClient::new(settings).unwrap(),
         twilio: None,
@@ -46,6 +47,7 @@ fn bridge_over(
         keep_event_logs: false,
         instance: InstanceId::parse("here").unwrap(),
         most_calls,
+        orphans: OrphanSettings { account: None, next_url: String::new() },
         transfer_twiml: Box::new(|_, _| String::new()),
         phrases_at_once: 0,
         caller_hash_key: Some(SecretString::from("key")),

@@ -22,7 +22,7 @@ impl Call {
         if at_twilio {
             self.out(Output::Caller(ToTwilio::Clear));
         }
-        if let Some(first) = cuts.first() {
+        if let Some(first) = cuts.iter().find(|cut| cut.source != Source::Chime) {
             self.note(Note::BargeIn { heard_ms: first.heard_ms, made_ms: first.made_ms });
         }
         for cut in cuts {
@@ -69,7 +69,8 @@ impl Call {
                 self.past_turn(item, heard_ms, made_ms.max(least_ms), began)
             }
             Source::Greeting => self.greeting_turn(heard_ms, made_ms, began),
-            Source::Phrase(_) => self.phrase_turn(heard_ms, made_ms, began),
+            Source::Phrase => self.phrase_turn(heard_ms, made_ms, began),
+            Source::Chime => None,
         };
         if let Some(mut turn) = turn {
             turn.interrupted = !played.whole;

@@ -1,68 +1,87 @@
-//! What the caller hears while the model is away: after two seconds of silence a short phrase in the business's own
-//! voice, kept from before, and after a longer while once more.
+//! What a caller hears who waits for us: whenever nothing was heard for two seconds, a short phrase in the business's
+//! own voice, kept from before, or a soft chime.
+//!
+//! The phrase is for a wait that will last: there is no model, it does not answer, a tool is under way. An answer that is
+//! only slow would come behind the phrase, and later than without: until it is nudged the chime is enough, which is short
+//! and says no more than that the line is not dead. A business of which no phrase was ever made has the chime alone.
 
-use super::limits::{BRIDGE_AFTER, BRIDGE_AGAIN_AFTER, MAX_PHRASES};
+use std::time::Duration;
+
+use super::limits::{BRIDGE_AFTER, PHRASE_AGAIN_AFTER, TOLD_AT_ONCE};
 use super::machine::Call;
-use super::playout::Source;
-use super::{Note, Opening};
-use crate::domain::{Moment, Pii, Turn};
+use super::playout::{Source, play_time};
+use super::{Deadline, Note, Opening};
+use crate::audio::chime::chime;
+use crate::domain::{Moment, Pii, Turn, TurnDetection};
 use crate::wire::model::ToModel;
 
-/// A time in which the caller waits for a model.
-#[derive(Debug)]
-pub(super) struct Outage {
-    since: Moment,
-    /// How many phrases were said, or would have been.
-    phrases: u8,
+/// The caller's waiting.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    /// When it became our turn to be heard; none while it is not.
+    since: Option<Moment>,
+    /// The phrase is not said again before.
+    phrase_not_before: Moment,
 }
 
 impl Call {
-    /// From now on the caller waits for the model, if they did not before.
-    pub(super) fn begin_outage(&mut self) {
-        if self.arrived_at.is_some() {
-            self.outage.get_or_insert(Outage { since: self.now, phrases: 0 });
-        }
+    /// Whether it is our turn to be heard: nobody is there to listen to the caller, or something is owed to them.
+    fn is_waited_for(&self) -> bool {
+        let owed = self.deadlines.is_set(Deadline::ModelAnswers)
+            || !self.responding.is_idle()
+            || !self.tools.is_idle();
+        let quiet = !self.caller_speaks || self.done_by_ear_at().is_some();
+        let talking = self.phase.is_talking() && quiet && (owed || !self.link.is_ready());
+        talking || self.phase.is_leaving()
     }
 
-    /// The caller hears the model, or the model the caller.
-    pub(super) fn end_outage(&mut self) {
-        self.outage = None;
+    /// Since when the caller has stopped by our own ear, which hears it a moment later, and a model that goes by loudness
+    /// should have said so, or is about to. One that goes by meaning may wait for them to go on, and nothing must sound into
+    /// that.
+    fn done_by_ear_at(&self) -> Option<Moment> {
+        let TurnDetection::ServerVad { silence_duration_ms, .. } = self.brief.business.turn_detection else {
+            return None;
+        };
+        let patience = Duration::from_millis(silence_duration_ms.into()).saturating_sub(TOLD_AT_ONCE);
+        self.listening.stopped_at().map(|stopped| stopped + patience).filter(|done| *done <= self.now)
     }
 
-    /// The model should have spoken for so long that something is said at once.
-    pub(super) fn begin_late_outage(&mut self) {
-        let since = self.now.back(BRIDGE_AFTER);
-        if self.arrived_at.is_some() {
-            self.outage.get_or_insert(Outage { since, phrases: 0 });
-        }
+    /// The model says that the caller has stopped: from here on its answer is waited for.
+    pub(super) fn begin_waiting_for_answer(&mut self) {
+        self.waiting.since = None;
     }
 
     /// When the silence will have lasted too long.
     pub(super) fn bridge_at(&self) -> Option<Moment> {
-        let outage = self.outage.as_ref().filter(|outage| outage.phrases < MAX_PHRASES)?;
-        if !self.phase.is_talking() || self.caller_speaks {
-            return None;
-        }
-        let patience = if outage.phrases == 0 { BRIDGE_AFTER } else { BRIDGE_AGAIN_AFTER };
-        Some(outage.since.max(self.playout.quiet_from()?) + patience)
+        let since = self.waiting.since.filter(|_| self.is_waited_for())?;
+        Some(since.max(self.playout.quiet_from()?) + BRIDGE_AFTER)
     }
 
-    /// Says the phrase when it is time; notes that there is none when there is none.
+    /// Fills a silence that has lasted too long.
     pub(super) fn bridge_silence(&mut self) {
+        if !self.is_waited_for() {
+            // A session that breaks as soon as it is there has ended no waiting.
+            if self.caller_speaks || !self.link.just_came(self.now) {
+                self.waiting.since = None;
+            }
+            return;
+        }
+        let by_ear = if self.caller_speaks { self.done_by_ear_at() } else { None };
+        self.waiting.since.get_or_insert(by_ear.unwrap_or(self.now));
         if self.bridge_at().is_none_or(|at| at > self.now) {
             return;
         }
-        let phrase = self.brief.bridging.clone();
+        let lasts = !self.link.is_ready() || self.failed_answers > 0 || !self.tools.is_idle();
+        let may_speak = lasts && self.phase.is_talking() && self.now >= self.waiting.phrase_not_before;
+        let phrase = self.brief.bridging.as_ref().filter(|_| may_speak).map(|phrase| phrase.audio.clone());
         self.note(Note::Bridged { phrase: phrase.is_some() });
-        let Some(outage) = &mut self.outage else { return };
-        let Some(phrase) = phrase else {
-            outage.phrases = MAX_PHRASES;
-            return;
-        };
-        outage.phrases += 1;
-        self.phrases_said += 1;
-        self.playout.push(&Source::Phrase(self.phrases_said), &phrase.audio);
-        self.playout.complete_all();
+        match phrase {
+            Some(audio) => {
+                self.waiting.phrase_not_before = self.now + play_time(audio.len()) + PHRASE_AGAIN_AFTER;
+                self.playout.fill_in(&Source::Phrase, &audio);
+            }
+            None => self.playout.fill_in(&Source::Chime, &chime()),
+        }
         self.play();
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Business, CallSid, Destination, Pii, PlanId, Tool, Turn};
+use crate::domain::{Business, CallSid, Destination, Pii, PlanId, Sentence, Tool, Turn};
 use crate::wire::model::{SessionConfig, ToolSpec};
 
 /// What a call knows when it begins: whose it is, who calls, what the plan allows, and what was said before.
@@ -86,6 +86,8 @@ mod as_base64 {
 pub enum Interruption {
     /// The line to the model or to us was lost for a moment.
     LineLost,
+    /// The same, and nobody can say what was said before: the ledger does not answer.
+    LineLostAndForgotten,
     /// A transfer was not answered; the text is the destination's label.
     TransferFailed(String),
 }
@@ -106,19 +108,7 @@ impl Brief {
 
     /// What the caller hears while the model is away.
     pub fn bridging_words(&self) -> &'static str {
-        let language = self.business.language.get(..2).unwrap_or_default();
-        match language.to_ascii_lowercase().as_str() {
-            "de" => "Einen Moment, bitte.",
-            "fr" => "Un instant, s'il vous plaît.",
-            "es" => "Un momento, por favor.",
-            "it" => "Un momento, per favore.",
-            "pt" => "Um momento, por favor.",
-            "nl" => "Een ogenblik, alstublieft.",
-            "pl" => "Chwileczkę, proszę.",
-            "sv" => "Ett ögonblick, tack.",
-            "da" => "Et øjeblik, tak.",
-            _ => "One moment, please.",
-        }
+        Sentence::OneMoment.in_language(&self.business.language).text
     }
 
     /// The first words of the call.

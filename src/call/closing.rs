@@ -53,8 +53,8 @@ pub(super) struct Leaving {
 enum Goodbye {
     /// Perhaps from the answer that asked to leave: its end decides.
     In(ResponseId),
-    /// From an answer of its own, which was wished for.
-    Wished,
+    /// From an answer of its own, which was wished for in these words.
+    Wished(String),
     /// It is all there, and only has to be heard.
     There,
 }
@@ -76,6 +76,11 @@ impl Phase {
     /// Whether the call will end after a goodbye.
     pub(super) fn is_leaving(&self) -> bool {
         matches!(self, Self::Leaving(_))
+    }
+
+    /// Whether the goodbye is still to come.
+    pub(super) fn awaits_goodbye(&self) -> bool {
+        matches!(self, Self::Leaving(leaving) if leaving.goodbye != Goodbye::There)
     }
 
     /// Whether nothing more is to be said.
@@ -160,8 +165,8 @@ impl Call {
             return;
         }
         let instructions = self.in_character(instructions);
-        self.responding.wish(Reason::Farewell, Some(instructions));
-        self.leave(Intention::HangUp, Goodbye::Wished, last);
+        self.responding.wish(Reason::Farewell, Some(instructions.clone()));
+        self.leave(Intention::HangUp, Goodbye::Wished(instructions), last);
     }
 
     fn leave(&mut self, intention: Intention, goodbye: Goodbye, last: bool) {
@@ -195,16 +200,33 @@ impl Call {
             return self.goodbye_is_all_there();
         }
         if asked_to_leave {
-            leaving.goodbye = Goodbye::Wished;
-            let instructions = match &leaving.intention {
+            let words = match &leaving.intention {
                 Intention::Transfer(_) => {
                     "Tell the caller in one short sentence that you are connecting them now."
                 }
                 Intention::HangUp | Intention::FallBack => "Say goodbye to the caller in one short sentence.",
             };
-            let instructions = self.in_character(instructions);
-            self.responding.wish(Reason::Farewell, Some(instructions));
+            let instructions = self.in_character(words);
+            self.wish_goodbye(instructions);
         }
+    }
+
+    /// The session that was to say goodbye is gone. What was heard of it has to do; of an answer of which nothing was
+    /// heard, the next session is asked, if there is one in time.
+    pub(super) fn goodbye_was_lost(&mut self, active: Option<&Active>) {
+        let (Phase::Leaving(leaving), Some(active)) = (&self.phase, active) else { return };
+        match &leaving.goodbye {
+            Goodbye::Wished(instructions) if active.reason == Some(Reason::Farewell) && !active.audible => {
+                self.wish_goodbye(instructions.clone());
+            }
+            Goodbye::Wished(_) | Goodbye::In(_) | Goodbye::There => self.on_answer_over(active),
+        }
+    }
+
+    fn wish_goodbye(&mut self, instructions: String) {
+        let Phase::Leaving(leaving) = &mut self.phase else { return };
+        leaving.goodbye = Goodbye::Wished(instructions.clone());
+        self.responding.wish(Reason::Farewell, Some(instructions));
     }
 
     /// No more of the goodbye will come: it has to be heard, or what there is of it.
@@ -289,11 +311,12 @@ impl Call {
         }
     }
 
-    /// Whether nobody speaks, and nobody owes the other an answer.
+    /// Whether nobody speaks, nobody owes the other an answer, and the words of all that was said are known.
     pub(super) fn is_between_turns(&self) -> bool {
         let answer_due = self.deadlines.is_set(Deadline::ModelAnswers) || !self.responding.is_idle();
         let model_is_done = !answer_due && self.tools.is_idle() && self.playout.is_silent();
-        !self.caller_speaks && model_is_done
+        let all_known = !self.history.awaits_words() && !self.listening.must_hear_again();
+        !self.caller_speaks && model_is_done && all_known
     }
 
     pub(super) fn on_deadline(&mut self, deadline: Deadline) {
@@ -339,11 +362,13 @@ impl Call {
         if self.phase.is_leaving() {
             return self.goodbye_is_all_there();
         }
+        // A model that heard the caller begin, and says nothing more, will not say when they stop.
+        self.caller_speaks = false;
+        self.listening.on_caller_stopped();
         self.failed_answers += 1;
         if self.failed_answers > 1 {
             return self.try_another_session();
         }
-        self.begin_late_outage();
         self.responding.on_silence();
         if self.responding.is_idle() {
             self.responding.wish(Reason::Nudge, None);

@@ -92,6 +92,7 @@ impl Call {
                 self.caller_speaks = false;
                 self.listening.on_caller_stopped();
                 self.note(Note::CallerStops);
+                self.begin_waiting_for_answer();
                 self.deadlines.set(Deadline::ModelAnswers, self.now + MODEL_ANSWERS);
             }
             FromModel::CallerSaid { text, transcribed_ms } => {
@@ -124,12 +125,15 @@ impl Call {
         if let Some(resampler) = &mut self.link.resampler {
             audio = resampler.mulaw_of(&audio);
         }
+        if audio.is_empty() {
+            // Nothing can be heard of it.
+            return;
+        }
         self.failed_answers = 0;
         self.deadlines.clear(Deadline::ModelAnswers);
         self.responding.on_audible(response);
         self.take_greeting(item, &audio);
         self.link.on_audible();
-        self.end_outage();
         self.history.on_speaking(item);
         if !self.playout.push(source, &audio) {
             self.oddities.late_audio += 1;
@@ -138,6 +142,7 @@ impl Call {
 
     fn on_done(&mut self, response: &ResponseId, outcome: &ResponseOutcome, usage: Option<Usage>) {
         self.usage.add(&usage.unwrap_or_default());
+        let cut = self.responding.is_cut(response);
         let Some(done) = self.responding.on_done(response) else { return };
         self.playout.complete_all();
         self.deadlines.clear(Deadline::ModelAnswers);
@@ -148,40 +153,40 @@ impl Call {
             self.keep_greeting(*outcome == ResponseOutcome::Completed);
         }
         self.on_answer_over(&done);
+        // Text, or nothing at all, is no answer on a telephone; a tool is.
+        let heard_or_meant = done.audible || cut || self.caller_speaks || !self.tools.is_idle();
+        let in_vain = !heard_or_meant && !self.phase.is_leaving() && !self.phase.is_closing();
         match outcome {
-            ResponseOutcome::Completed | ResponseOutcome::Cancelled | ResponseOutcome::Incomplete(_) => {}
             ResponseOutcome::Failed(code) => self.on_answer_failed(code.clone(), done.reason),
+            ResponseOutcome::Completed | ResponseOutcome::Incomplete(_) if in_vain => {
+                self.on_answer_failed("no_audio".to_owned(), done.reason);
+            }
+            ResponseOutcome::Completed | ResponseOutcome::Cancelled | ResponseOutcome::Incomplete(_) => {}
         }
     }
 
-    /// Asks again, a little later each time; what failed three times will not be mended by a fourth.
+    /// Asks again, a little later each time; what failed three times is asked of another session.
     fn on_answer_failed(&mut self, code: String, reason: Option<Reason>) {
         let hopeless = code.contains("quota") || code.contains("billing") || code.contains("credit");
         self.note(Note::ModelRefused { code, fatal: hopeless });
         self.failed_answers += 1;
         if hopeless {
-            self.give_up(Ending::ModelRefused);
-        } else if self.failed_answers > MAX_FAILED_ANSWERS {
-            self.try_another_session();
-        } else {
-            self.begin_outage();
-            let pause = REDIAL_PAUSES_MS.get(self.failed_answers as usize - 1).copied().unwrap_or(1_000);
-            self.responding.pause_until(self.now + std::time::Duration::from_millis(pause));
-            // What was asked for in words is asked for again; else the model decides what it wanted to say.
-            match reason {
-                Some(Reason::Opening) => self.wish_opening(),
-                Some(Reason::Farewell) => {}
-                Some(
-                    Reason::Tools
-                    | Reason::Keys
-                    | Reason::StillThere
-                    | Reason::LastMinute
-                    | Reason::Nudge
-                    | Reason::GoOn,
-                )
-                | None => self.responding.wish(Reason::Nudge, None),
+            return self.give_up(Ending::ModelRefused);
+        }
+        // What was asked for in words is asked for again; else the model decides what it wanted to say.
+        match reason {
+            Some(Reason::Opening) => self.wish_opening(),
+            Some(Reason::LastMinute) => self.wish_last_minute(),
+            Some(Reason::Farewell) => {}
+            Some(Reason::Tools | Reason::Keys | Reason::StillThere | Reason::Nudge | Reason::GoOn) | None => {
+                self.responding.wish(Reason::Nudge, None);
             }
         }
+        if self.failed_answers > MAX_FAILED_ANSWERS {
+            return self.try_another_session();
+        }
+        let pause = REDIAL_PAUSES_MS.get(self.failed_answers as usize - 1).copied().unwrap_or(1_000);
+        self.responding.pause_until(self.now + std::time::Duration::from_millis(pause));
     }
 
     fn on_speech_started(&mut self) {

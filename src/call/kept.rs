@@ -6,13 +6,13 @@ use std::collections::VecDeque;
 use super::limits::{MAX_EARLY, MAX_HEARD_AGAIN, RECALL};
 use super::playout::play_time;
 use crate::audio::mulaw::BYTES_PER_MS;
+use crate::domain::Moment;
 use crate::wire::Text;
 
 /// Frames in order, as they came. Positions are bytes of µ-law since the beginning.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    /// Each with its length.
-    frames: VecDeque<(Text, usize)>,
+    frames: VecDeque<Frame>,
     bytes: usize,
     /// How many of the last frames no model has heard.
     unheard: usize,
@@ -24,6 +24,13 @@ pub(super) struct Kept {
     open: VecDeque<Utterance>,
     /// What the session there is now was given at its beginning; none while no session has been.
     given: Option<Given>,
+}
+
+#[derive(Debug)]
+struct Frame {
+    audio: Text,
+    bytes: usize,
+    came_at: Moment,
 }
 
 #[derive(Debug)]
@@ -42,12 +49,12 @@ struct Given {
 impl Kept {
     /// Keeps a copy of a frame, so that the memory it came in is free for the next; returns how many frames were given up
     /// that no model has heard.
-    pub(super) fn keep(&mut self, frame: &Text, bytes: usize, heard: bool) -> u32 {
-        self.frames.push_back((Text::from(frame.as_str()), bytes));
+    pub(super) fn keep(&mut self, frame: &Text, bytes: usize, heard: bool, now: Moment) -> u32 {
+        self.frames.push_back(Frame { audio: Text::from(frame.as_str()), bytes, came_at: now });
         self.bytes += bytes;
         self.end += bytes as u64;
         if heard {
-            self.trim_settled();
+            self.trim_settled(now);
         } else {
             self.unheard += 1;
         }
@@ -65,12 +72,7 @@ impl Kept {
     pub(super) fn hear_again(&mut self) -> Vec<Text> {
         self.unheard = 0;
         self.given = Some(Given { from: self.begin(), to: self.end });
-        self.frames.iter().map(|(frame, _)| frame.clone()).collect()
-    }
-
-    /// The session is gone, and will not say when the caller stops.
-    pub(super) fn on_model_gone(&mut self) {
-        self.on_stopped();
+        self.frames.iter().map(|frame| frame.audio.clone()).collect()
     }
 
     /// The caller is heard to speak. In what a session was given at its beginning, it cannot be told where.
@@ -85,7 +87,7 @@ impl Kept {
         }
     }
 
-    /// The caller is heard to stop.
+    /// The caller is heard to stop, or nobody is left to say when they do.
     pub(super) fn on_stopped(&mut self) {
         let end = self.end;
         if let Some(last) = self.open.back_mut() {
@@ -121,7 +123,9 @@ impl Kept {
         self.end - given.to < recall_bytes()
     }
 
-    fn trim_settled(&mut self) {
+    /// Forgets what is settled, and of the rest what came more than a second ago: what a line held back comes at once,
+    /// however long it is, and may all be on its way to a session that is gone.
+    fn trim_settled(&mut self, now: Moment) {
         let mut needed = self.end.saturating_sub(recall_bytes());
         if let Some(first) = self.open.front() {
             needed = needed.min(first.from);
@@ -129,9 +133,13 @@ impl Kept {
         if let Some(given) = self.given.filter(|given| self.is_new(*given)) {
             needed = needed.min(given.from);
         }
-        let needed = needed.max(self.floor);
         let long = self.frames.len();
-        while self.frames.front().is_some_and(|(_, bytes)| self.begin() + *bytes as u64 <= needed) {
+        while let Some(oldest) = self.frames.front() {
+            let ends = self.begin() + oldest.bytes as u64;
+            let old = ends <= needed && oldest.came_at + RECALL <= now;
+            if !old && ends > self.floor {
+                break;
+            }
             self.pop();
         }
         if self.frames.len() * 2 < long {
@@ -141,7 +149,7 @@ impl Kept {
 
     fn pop(&mut self) -> bool {
         let oldest = self.frames.pop_front();
-        self.bytes -= oldest.as_ref().map_or(0, |(_, bytes)| *bytes);
+        self.bytes -= oldest.as_ref().map_or(0, |frame| frame.bytes);
         oldest.is_some()
     }
 }
@@ -156,7 +164,12 @@ mod tests {
 
     /// Frames of 20 ms, each by its number.
     fn hear(kept: &mut Kept, numbers: std::ops::Range<u32>, heard: bool) -> u32 {
-        numbers.map(|number| kept.keep(&number.to_string().as_str().into(), 160, heard)).sum()
+        let came_at = |number: u32| Moment::from_millis(u64::from(number) * 20);
+        numbers.map(|number| keep(kept, number, heard, came_at(number))).sum()
+    }
+
+    fn keep(kept: &mut Kept, number: u32, heard: bool, now: Moment) -> u32 {
+        kept.keep(&number.to_string().as_str().into(), 160, heard, now)
     }
 
     fn again(kept: &mut Kept) -> (u32, u32) {
@@ -166,10 +179,10 @@ mod tests {
     }
 
     #[test]
-    fn before_the_first_session_three_seconds_are_kept() {
+    fn before_the_first_session_ten_seconds_are_kept() {
         let mut kept = Kept::default();
-        assert_eq!(hear(&mut kept, 0..200, false), 50);
-        assert_eq!(again(&mut kept), (50, 199));
+        assert_eq!(hear(&mut kept, 0..550, false), 50);
+        assert_eq!(again(&mut kept), (50, 549));
     }
 
     #[test]
@@ -181,7 +194,7 @@ mod tests {
         hear(&mut kept, 500..700, true);
         kept.on_stopped();
         hear(&mut kept, 700..710, true);
-        kept.on_model_gone();
+        kept.on_stopped();
         assert_eq!(hear(&mut kept, 710..760, false), 0);
         assert!(kept.is_open());
         assert_eq!(again(&mut kept), (450, 759));
@@ -198,7 +211,7 @@ mod tests {
         hear(&mut kept, 600..610, true);
         kept.settle_first();
         hear(&mut kept, 610..620, true);
-        kept.on_model_gone();
+        kept.on_stopped();
         assert!(!kept.is_open());
         assert_eq!(again(&mut kept), (600, 619));
     }
@@ -210,12 +223,12 @@ mod tests {
         hear(&mut kept, 0..500, true);
         kept.on_began();
         hear(&mut kept, 500..600, true);
-        kept.on_model_gone();
+        kept.on_stopped();
         hear(&mut kept, 600..650, false);
         assert_eq!(again(&mut kept), (450, 649));
         kept.on_began();
         hear(&mut kept, 650..660, true);
-        kept.on_model_gone();
+        kept.on_stopped();
         assert_eq!(again(&mut kept), (450, 659));
     }
 
@@ -224,9 +237,21 @@ mod tests {
         let mut kept = Kept::default();
         again_of_nothing(&mut kept);
         hear(&mut kept, 0..100, true);
-        kept.on_model_gone();
+        kept.on_stopped();
         assert_eq!(hear(&mut kept, 100..1_150, false), 50);
         assert_eq!(again(&mut kept), (150, 1_149));
+    }
+
+    #[test]
+    fn what_a_line_held_back_and_let_go_at_once_is_heard_again_whole() {
+        let mut kept = Kept::default();
+        again_of_nothing(&mut kept);
+        hear(&mut kept, 0..100, true);
+        for number in 100..300 {
+            keep(&mut kept, number, true, Moment::from_millis(6_000));
+        }
+        kept.on_stopped();
+        assert_eq!(again(&mut kept), (100, 299));
     }
 
     fn again_of_nothing(kept: &mut Kept) {

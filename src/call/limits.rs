@@ -17,9 +17,9 @@ pub(super) const LOW_WATER: Duration = Duration::from_millis(100);
 /// long, and Twilio itself would refuse more than ten.
 pub(super) const MAX_WAITING_BYTES: usize = 5 * 60 * 8_000;
 
-/// How much of the caller's audio is kept while the model is not ready. A caller who has spoken for longer than this
-/// without an answer has lost the thread anyway.
-pub(super) const MAX_EARLY: Duration = Duration::from_secs(3);
+/// How much of the caller's audio is kept while the model is not ready: as long as the model is waited for. A greeting that
+/// is kept invites the caller to ask before there is a model, and what they asked then must not be lost.
+pub(super) const MAX_EARLY: Duration = MODEL_READY;
 
 /// How much of the caller's audio is kept from the moment the model was lost, with what was said before and neither
 /// transcribed nor answered: a redial takes ten seconds at most, and whoever spoke longer than ten before is best heard
@@ -69,14 +69,15 @@ pub(super) const SESSION_AGE: Duration = Duration::from_secs(55 * 60);
 /// So much older, it is followed by another even in the middle of a turn, with a minute to spare.
 pub(super) const SESSION_SLACK: Duration = Duration::from_secs(4 * 60);
 
-/// After so much silence the caller hears that we are still there: two seconds, less the way to the caller's ear.
+/// A turn that is over after so much silence is told of well before [`BRIDGE_AFTER`]; where it takes longer, so does the
+/// waiting for it.
+pub(super) const TOLD_AT_ONCE: Duration = Duration::from_secs(1);
+
+/// After so much silence a caller who waits hears that we are still there: two seconds, less the way to the caller's ear.
 pub(super) const BRIDGE_AFTER: Duration = Duration::from_millis(1_800);
 
-/// After so much more, once again: said more often, it would be a machine's.
-pub(super) const BRIDGE_AGAIN_AFTER: Duration = Duration::from_secs(6);
-
-/// How often in one outage.
-pub(super) const MAX_PHRASES: u8 = 2;
+/// The phrase is not said again before so much more: said more often, it would be a machine's.
+pub(super) const PHRASE_AGAIN_AFTER: Duration = Duration::from_secs(6);
 
 /// Turns and tool calls that another session could be told: twenty minutes of quick talk. A model makes little of more.
 pub(super) const MAX_HISTORY: usize = 400;
@@ -94,6 +95,10 @@ pub(super) const LETTER_MS: u64 = 50;
 /// How long the model may take to answer a caller, before it is nudged and again before it is given up: three times
 /// a slow answer.
 pub(super) const MODEL_ANSWERS: Duration = Duration::from_secs(8);
+
+/// How long a model may take to say that the caller stopped, when we hear nothing of them any more: it waits for up to
+/// eight seconds itself for somebody who thinks aloud. One that has fallen silent would never say it.
+pub(super) const SPEECH_ENDS: Duration = Duration::from_secs(12);
 
 /// How often a failed answer is asked for again, at [`REDIAL_PAUSES_MS`].
 pub(super) const MAX_FAILED_ANSWERS: u32 = 3;
@@ -127,11 +132,13 @@ pub(super) const LONGEST_FAREWELL: Duration = Duration::from_secs(30);
 /// would talk for minutes ahead of the caller's ear.
 pub(super) const MAX_AHEAD: Duration = Duration::from_secs(10);
 
-/// How long after its planned end a goodbye's last mark may come: a slow network's round trip, many times over.
-pub(super) const FAREWELL_SLACK: Duration = Duration::from_secs(2);
+/// How long after its planned end a goodbye's last mark may come: a slow network's round trip, many times over, and less
+/// than the two seconds of silence that nobody should hear.
+pub(super) const FAREWELL_SLACK: Duration = Duration::from_millis(1_500);
 
-/// How long Twilio may take to close the stream after it was told to end or move the call.
-pub(super) const STREAM_CLOSES: Duration = Duration::from_secs(3);
+/// How long Twilio may take to close the stream after it was told to end or move the call: it needs some 200 ms. Then we
+/// close it, and Twilio is told the same when it asks what is next.
+pub(super) const STREAM_CLOSES: Duration = Duration::from_millis(1_500);
 
 /// How long a decision may take to be written down before it is carried out anyway.
 pub(super) const INTENTION_KEPT: Duration = Duration::from_secs(2);

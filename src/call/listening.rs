@@ -65,7 +65,7 @@ impl Listening {
         let bytes = self.frame.len();
         let missing_ms = self.gaps.on_frame(timestamp_ms, bytes, now);
         let mut heard = Heard::default();
-        self.pad(missing_ms, &mut heard);
+        self.pad(missing_ms, now, &mut heard);
 
         self.meter.hear(&self.frame);
         match self.timer.hear(&self.frame, now.as_millis()) {
@@ -73,7 +73,7 @@ impl Listening {
             Some(Edge::Ended(at_ms)) => self.stopped_at = Some(Moment::from_millis(at_ms)),
             None => {}
         }
-        self.forward(payload, bytes, &mut heard);
+        self.forward(payload, bytes, now, &mut heard);
         Ok(heard)
     }
 
@@ -93,7 +93,7 @@ impl Listening {
     pub(super) fn on_model_gone(&mut self) {
         self.format = None;
         self.resampler = None;
-        self.kept.on_model_gone();
+        self.kept.on_stopped();
     }
 
     /// The model hears the caller speak.
@@ -125,7 +125,7 @@ impl Listening {
     pub(super) fn on_tick(&mut self, now: Moment) -> Heard {
         let mut heard = Heard::default();
         let missing_ms = self.gaps.on_tick(now);
-        self.pad(missing_ms, &mut heard);
+        self.pad(missing_ms, now, &mut heard);
         heard
     }
 
@@ -153,9 +153,19 @@ impl Listening {
         Some(std::mem::take(&mut self.keys))
     }
 
-    /// When the caller was last heard to stop speaking, once.
+    /// When the caller was last heard to stop speaking, and not yet answered.
+    pub(super) fn stopped_at(&self) -> Option<Moment> {
+        self.stopped_at
+    }
+
+    /// The same, and from now on they are answered.
     pub(super) fn take_stopped_at(&mut self) -> Option<Moment> {
         self.stopped_at.take()
+    }
+
+    /// Whether the caller speaks, by our own ear.
+    pub(super) fn hears_speech(&self) -> bool {
+        self.timer.is_speech()
     }
 
     /// How loud the caller is, in decibels below full scale.
@@ -163,18 +173,18 @@ impl Listening {
         self.meter.level_db()
     }
 
-    fn pad(&mut self, ms: u64, heard: &mut Heard) {
+    fn pad(&mut self, ms: u64, now: Moment, heard: &mut Heard) {
         let bytes = usize::try_from(ms).unwrap_or(0) * BYTES_PER_MS;
         if bytes == 0 {
             return;
         }
         heard.padded_ms += ms;
-        self.forward(STANDARD.encode(vec![SILENCE; bytes]).into(), bytes, heard);
+        self.forward(STANDARD.encode(vec![SILENCE; bytes]).into(), bytes, now, heard);
     }
 
     /// Sends on what the caller said, and keeps it for as long as another session may have to hear it.
-    fn forward(&mut self, mulaw: Text, bytes: usize, heard: &mut Heard) {
-        heard.dropped += self.kept.keep(&mulaw, bytes, self.format.is_some());
+    fn forward(&mut self, mulaw: Text, bytes: usize, now: Moment, heard: &mut Heard) {
+        heard.dropped += self.kept.keep(&mulaw, bytes, self.format.is_some(), now);
         if self.format.is_some() {
             let text = self.in_format(mulaw);
             heard.to_model.push(text);

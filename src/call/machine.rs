@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 
-use super::bridging::Outage;
+use super::bridging::Waiting;
 use super::closing::Phase;
 use super::deadlines::Deadlines;
 use super::effects::Effects;
 use super::history::History;
-use super::limits::{CALLER_ARRIVAL, CALLER_SILENCE, LEVEL_EVERY, MAX_AHEAD, MODEL_ANSWERS};
+use super::limits::{CALLER_ARRIVAL, CALLER_SILENCE, LEVEL_EVERY, MAX_AHEAD, MODEL_ANSWERS, SPEECH_ENDS};
 use super::listening::Listening;
 use super::playout::{Playout, Source};
 use super::recording::Recording;
@@ -44,10 +44,7 @@ pub struct Call {
     pub(super) arrived_at: Option<Moment>,
     /// The caller is speaking, as the model hears it.
     pub(super) caller_speaks: bool,
-    /// The caller waits for the model.
-    pub(super) outage: Option<Outage>,
-    /// How often the caller was asked for a moment.
-    pub(super) phrases_said: u32,
+    pub(super) waiting: Waiting,
     /// How often a silent caller was asked in a row.
     pub(super) still_there: u32,
     /// How often in a row the model was nudged, or an answer of its failed.
@@ -82,8 +79,7 @@ impl Call {
             oddities: Oddities::default(),
             arrived_at: None,
             caller_speaks: false,
-            outage: None,
-            phrases_said: 0,
+            waiting: Waiting::default(),
             still_there: 0,
             failed_answers: 0,
             hand_over: false,
@@ -182,11 +178,11 @@ impl Call {
             self.keep_heard(&played);
         }
         self.play();
-        self.bridge_silence();
         self.record();
         self.wish_for_tools();
         self.ask_model();
         self.watch_model();
+        self.bridge_silence();
         self.leave_when_said();
         self.watch_silence();
         self.tell_levels();
@@ -207,6 +203,9 @@ impl Call {
 
     /// The first sound of an item: how long the caller waited for it.
     fn on_first_sound(&mut self, source: &Source, heard_at: Moment) {
+        if *source == Source::Chime {
+            return;
+        }
         let after_start_ms =
             self.arrived_at.filter(|_| !self.first_audio_told).map(|at| millis(heard_at, at));
         let mut after_caller_ms = None;
@@ -233,6 +232,9 @@ impl Call {
     }
 
     fn ask_model(&mut self) {
+        if !self.link.may_open() {
+            self.responding.unwish(Reason::Opening);
+        }
         let Some(reason) = self.responding.next_wish(|reason| self.may_ask_for(reason)) else { return };
         if let Some(ask) = self.responding.ask(reason, self.now) {
             self.deadlines.set(Deadline::ModelAnswers, self.now + MODEL_ANSWERS);
@@ -258,6 +260,14 @@ impl Call {
 
     /// An answer that was asked for or has begun, and of which nothing comes, is waited for with patience and no longer.
     fn watch_model(&mut self) {
+        if self.caller_speaks && self.may_ask() {
+            // The model will say when the caller stops, unless it says nothing at all any more.
+            return if self.listening.hears_speech() {
+                self.deadlines.clear(Deadline::ModelAnswers);
+            } else {
+                self.deadlines.set_once(Deadline::ModelAnswers, self.now + SPEECH_ENDS);
+            };
+        }
         let owed = self.responding.active().is_some() || self.responding.is_asked();
         if owed && self.may_ask() && !self.phase.is_leaving() && !self.caller_speaks && self.playout.is_dry()
         {

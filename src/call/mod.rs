@@ -149,9 +149,9 @@ pub enum Note {
     ModelAway,
     /// The session is old: another follows it.
     SessionRenewed,
-    /// The caller has heard nothing for too long while the model is away.
+    /// The caller has waited for too long without hearing anything, and now hears something.
     Bridged {
-        /// Whether something could be said: a phrase in the business's voice is kept.
+        /// Whether it is a phrase in the business's voice; else it is a chime.
         phrase: bool,
     },
     /// The first audio of an answer goes to the caller.

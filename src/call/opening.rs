@@ -24,6 +24,11 @@ impl Call {
                 Do not greet again. In one short sentence, go on where the conversation stopped."
                     .to_owned()
             }
+            Opening::Resume { why: Interruption::LineLostAndForgotten, .. } => {
+                "You are in the middle of a call. The line was lost for a moment and is back, and you do not know what was \
+                said before. Do not greet again. In one short sentence, say that the line was lost, and ask where you were."
+                    .to_owned()
+            }
             Opening::Resume { why: Interruption::TransferFailed(label), .. } => format!(
                 "Nobody answered at {label}, and the caller is back with you. Do not greet again. \
                  Say so in one short sentence and offer to help otherwise or to take a message."
@@ -77,9 +82,6 @@ impl Call {
         if let Opening::GreetFrom(greeting) = &self.brief.opening {
             self.playout.push(&Source::Greeting, &greeting.audio);
             self.playout.complete_all();
-        }
-        if !self.link.is_ready() || self.playout.is_silent() {
-            self.begin_outage();
         }
     }
 

@@ -40,8 +40,10 @@ pub(super) enum Source {
     },
     /// The greeting, from a former call.
     Greeting,
-    /// What is said while the model is away; the number tells one time from the next.
-    Phrase(u32),
+    /// The phrase that is said while the caller waits.
+    Phrase,
+    /// The chime that sounds while the caller waits.
+    Chime,
 }
 
 impl Source {
@@ -67,6 +69,31 @@ struct Item {
     complete: bool,
     /// When its first sound was to be played.
     began_at: Option<Moment>,
+}
+
+impl Item {
+    fn new(serial: u32, source: &Source) -> Self {
+        Self {
+            serial,
+            source: source.clone(),
+            waiting: BytesMut::new(),
+            received: 0,
+            sent: 0,
+            flying: 0,
+            complete: false,
+            began_at: None,
+        }
+    }
+
+    fn add(&mut self, audio: &[u8]) {
+        self.waiting.extend_from_slice(audio);
+        self.received += audio.len();
+    }
+
+    /// Whether there is a piece of it to send, now or soon. Less than a frame waits for the rest of it.
+    fn can_be_sent(&self) -> bool {
+        self.waiting.len() >= FRAME_BYTES || self.complete && !self.waiting.is_empty()
+    }
 }
 
 /// A piece that was sent and whose mark is not back.
@@ -155,27 +182,30 @@ impl Playout {
     /// Adds speech of a source; speech of another source ends what came before. Returns false when there is too much
     /// of it to keep.
     pub(super) fn push(&mut self, source: &Source, audio: &[u8]) -> bool {
-        if self.items.back().is_none_or(|last| last.source != *source) {
+        let spoken = |item: &Item| !matches!(item.source, Source::Phrase | Source::Chime);
+        let last = self.items.iter().rposition(spoken);
+        let same = last.filter(|last| self.items.get(*last).is_some_and(|item| item.source == *source));
+        let index = same.unwrap_or_else(|| {
             self.complete_all();
             self.last_item += 1;
-            self.items.push_back(Item {
-                serial: self.last_item,
-                source: source.clone(),
-                waiting: BytesMut::new(),
-                received: 0,
-                sent: 0,
-                flying: 0,
-                complete: false,
-                began_at: None,
-            });
-        }
-        let Some(item) = self.items.back_mut() else { return false };
+            self.items.push_back(Item::new(self.last_item, source));
+            self.items.len() - 1
+        });
+        let Some(item) = self.items.get_mut(index) else { return false };
         if item.waiting.len() + audio.len() > MAX_WAITING_BYTES {
             return false;
         }
-        item.waiting.extend_from_slice(audio);
-        item.received += audio.len();
+        item.add(audio);
         true
+    }
+
+    /// Adds something whole that fills a pause. An item that has stalled goes on behind it, and is still the same.
+    pub(super) fn fill_in(&mut self, source: &Source, audio: &[u8]) {
+        self.last_item += 1;
+        let mut item = Item::new(self.last_item, source);
+        item.add(audio);
+        item.complete = true;
+        self.items.push_back(item);
     }
 
     /// No more speech of this item will come.
@@ -213,9 +243,7 @@ impl Playout {
 
     /// From when on the caller hears nothing, if nothing more comes; none while something waits to be sent.
     pub(super) fn quiet_from(&self) -> Option<Moment> {
-        let whole =
-            |item: &Item| item.waiting.len() >= FRAME_BYTES || item.complete && !item.waiting.is_empty();
-        (!self.items.iter().any(whole)).then_some(self.ends_at)
+        (!self.items.iter().any(Item::can_be_sent)).then_some(self.ends_at)
     }
 
     /// The next piece to send, until none.
@@ -227,13 +255,13 @@ impl Playout {
         if lead + play_time(CHUNK_FRAMES * FRAME_BYTES) > PLAYOUT_LEAD {
             return None;
         }
-        let item = self.items.iter_mut().find(|item| !item.waiting.is_empty())?;
+        let item = self.items.iter_mut().find(|item| item.can_be_sent())?;
         let frames = (item.waiting.len() / FRAME_BYTES).min(CHUNK_FRAMES);
         let mut bytes = frames * FRAME_BYTES;
         if frames < CHUNK_FRAMES {
             if item.complete {
                 bytes = item.waiting.len();
-            } else if frames == 0 || lead > LOW_WATER {
+            } else if lead > LOW_WATER {
                 return None;
             }
         }
@@ -267,15 +295,14 @@ impl Playout {
 
     /// When the next piece can be sent, if nothing else happens.
     pub(super) fn wake_at(&self) -> Option<Moment> {
-        let item = self.items.iter().find(|item| !item.waiting.is_empty()).filter(|_| self.open)?;
+        let item = self.items.iter().find(|item| item.can_be_sent()).filter(|_| self.open)?;
         let whole = item.complete || item.waiting.len() >= CHUNK_FRAMES * FRAME_BYTES;
-        if whole {
-            Some(self.ends_at.back(PLAYOUT_LEAD.saturating_sub(play_time(CHUNK_FRAMES * FRAME_BYTES))))
-        } else if item.waiting.len() >= FRAME_BYTES {
-            Some(self.ends_at.back(LOW_WATER))
+        let lead = if whole {
+            PLAYOUT_LEAD.saturating_sub(play_time(CHUNK_FRAMES * FRAME_BYTES))
         } else {
-            None
-        }
+            LOW_WATER
+        };
+        Some(self.ends_at.back(lead))
     }
 
     /// A mark came back. Returns false when it is not, or no longer, one that stands for played audio: marks that a
@@ -345,8 +372,7 @@ impl Playout {
 
     /// Whether there is nothing the caller hears or could be sent: less than a frame may wait for the rest of it.
     pub(super) fn is_dry(&self) -> bool {
-        let dry = |item: &Item| item.waiting.is_empty() || item.waiting.len() < FRAME_BYTES && !item.complete;
-        self.flying.is_empty() && self.items.iter().all(dry)
+        self.flying.is_empty() && !self.items.iter().any(Item::can_be_sent)
     }
 
     /// How loud the caller is being played, in decibels below full scale.

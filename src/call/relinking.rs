@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::effects::Purpose;
 use super::limits::{
-    MAX_DIALS, MODEL_ANSWERS, MODEL_READY, REDIAL_PAUSES_MS, SESSION_AGE, SESSION_PROVEN, SESSION_SLACK,
+    BRIDGE_AFTER, MAX_DIALS, MODEL_ANSWERS, MODEL_READY, REDIAL_PAUSES_MS, SESSION_AGE, SESSION_PROVEN,
+    SESSION_SLACK,
 };
 use super::machine::Call;
 use super::responding::{Active, Reason, Responding};
@@ -29,6 +30,8 @@ pub(super) struct Link {
     ready_at: Moment,
     /// Whether some session was asked for the opening.
     opened: bool,
+    /// Whether any was heard: then there is no opening to be made any more.
+    heard: bool,
     /// Whether the next session has to know that the line was lost.
     broke: bool,
     /// Whether the session is old enough to be followed by another as soon as nobody speaks.
@@ -58,6 +61,11 @@ impl Link {
         self.state == State::Ready
     }
 
+    /// Whether the session is so new that nobody can have waited for it to speak.
+    pub(super) fn just_came(&self, now: Moment) -> bool {
+        self.is_ready() && now.since(self.ready_at) < BRIDGE_AFTER
+    }
+
     /// Whether nothing can come from the model that concerns us.
     pub(super) fn is_down(&self) -> bool {
         self.state == State::Down
@@ -67,9 +75,15 @@ impl Link {
         self.redial_at
     }
 
+    /// Whether what opens the call is still to be said.
+    pub(super) fn may_open(&self) -> bool {
+        !self.heard
+    }
+
     /// The model was heard: it is a good one.
     pub(super) fn on_audible(&mut self) {
         self.another_tried = false;
+        self.heard = true;
     }
 
     /// Lets the session go, and everything that was of it alone.
@@ -109,8 +123,12 @@ impl Call {
 
     /// The session is gone, or was never had. The caller stays, and another is dialled.
     pub(super) fn on_model_lost(&mut self) {
-        if self.phase.is_closing() || self.link.is_down() {
+        if self.link.is_down() {
             return;
+        }
+        if self.phase.is_closing() {
+            self.listening.on_model_gone();
+            return self.link.let_go();
         }
         let was_ready = self.link.is_ready();
         if was_ready {
@@ -121,10 +139,9 @@ impl Call {
         } else {
             self.link.let_go();
         }
-        if self.phase.is_leaving() {
-            return self.goodbye_is_all_there();
+        if self.phase.is_leaving() && !self.phase.awaits_goodbye() {
+            return;
         }
-        self.begin_outage();
         let proven = was_ready && self.now.since(self.link.ready_at) >= SESSION_PROVEN;
         if was_ready {
             self.deadlines.set(Deadline::ModelReady, self.now + MODEL_READY);
@@ -170,6 +187,7 @@ impl Call {
         if self.arrived_at.is_none() {
             // Nobody heard anything: the next session begins anew.
             self.link.opened = false;
+            self.link.heard = false;
             self.responding = Responding::default();
             self.history.forget_unheard();
             self.playout.clear(self.now);
@@ -177,6 +195,9 @@ impl Call {
         }
         self.playout.outlive_session();
         let active = self.responding.on_session_lost();
+        if self.phase.is_leaving() {
+            return self.goodbye_was_lost(active.as_ref());
+        }
         self.wish_again(active.as_ref(), owed);
     }
 
@@ -224,7 +245,7 @@ impl Call {
         }
         if !std::mem::replace(&mut self.link.opened, true) {
             self.wish_opening();
-        } else if std::mem::take(&mut self.link.broke) {
+        } else if self.link.broke && !self.responding.is_coming(Reason::Opening) {
             let note = "The line to you was lost for a moment and is back. The caller is still there: do not greet again.";
             self.say_to_model(ToModel::Note(note.to_owned().into()));
         }
@@ -235,8 +256,6 @@ impl Call {
         }
         if heard_again {
             self.deadlines.set(Deadline::ModelAnswers, self.now + MODEL_ANSWERS);
-        } else if self.responding.is_idle() && self.tools.is_idle() {
-            self.end_outage();
         }
     }
 
@@ -259,8 +278,7 @@ impl Call {
     /// between turns the gap of one connect is no gap. What the caller says in it is kept, and the end of a turn is
     /// waited for longer than a connect takes.
     pub(super) fn renew_session_when_quiet(&mut self) {
-        let quiet = self.is_between_turns() && !self.history.awaits_words();
-        if self.link.aged && self.link.is_ready() && quiet && self.phase.is_talking() {
+        if self.link.aged && self.is_between_turns() {
             self.renew_session();
         }
     }
@@ -273,7 +291,6 @@ impl Call {
         self.note(Note::SessionRenewed);
         self.let_session_go();
         self.link.failed_dials = 0;
-        self.begin_outage();
         self.dial();
     }
 }

@@ -62,6 +62,11 @@ pub(super) enum BusinessCommand {
         /// The business's id.
         id: String,
     },
+    /// Lists the voicemails callers left for a business, the newest last.
+    Voicemails {
+        /// The business's id.
+        id: String,
+    },
     /// Shows what a business used by month, and how many calls it has now.
     Usage {
         /// The business's id.
@@ -119,6 +124,7 @@ pub(super) async fn run(command: BusinessCommand, books: &Books, out: &mut dyn W
         BusinessCommand::Calls { id, limit } => calls::list(&id, limit, books, out).await,
         BusinessCommand::Call { sid } => calls::show(&sid, books, out).await,
         BusinessCommand::Messages { id } => calls::messages(&id, books, out).await,
+        BusinessCommand::Voicemails { id } => calls::voicemails(&id, books, out).await,
         BusinessCommand::Usage { id, month } => usage::show(&id, month.as_deref(), books, out).await,
         BusinessCommand::Notices { id } => notices::list(&id, books, out).await,
         BusinessCommand::Retry { id, notice } => notices::retry(&id, &notice, books, out).await,

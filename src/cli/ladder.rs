@@ -138,6 +138,13 @@ impl Ladder {
                     let text = format!("rings {}: {result:?}", number.reveal());
                     ladder.rung(*at, "Twilio", "──▶", "a person", text, String::new());
                 }
+                PhoneEvent::Beeped => {
+                    ladder.rung(*at, "Twilio", "──▶", "caller", "the tone".to_owned(), String::new());
+                }
+                PhoneEvent::Recorded { length_ms } => {
+                    let text = format!("{length_ms} ms, recorded");
+                    ladder.rung(*at, "Twilio", "◀──", "caller", text, String::new());
+                }
                 PhoneEvent::Problem(what) => {
                     ladder.rung(*at, "Twilio", "!", "", what.clone(), String::new());
                 }
@@ -325,7 +332,7 @@ fn path(url: &str) -> &str {
 
 /// The verbs of a document, in one line.
 fn verbs(twiml: &str) -> String {
-    let verbs: Vec<&str> = ["Connect", "Stream", "Say", "Dial", "Redirect", "Hangup"]
+    let verbs: Vec<&str> = ["Connect", "Stream", "Say", "Dial", "Record", "Redirect", "Hangup"]
         .into_iter()
         .filter(|verb| twiml.contains(&format!("<{verb}")))
         .collect();

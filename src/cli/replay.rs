@@ -213,10 +213,8 @@ pub(super) fn describe_note(note: &Note) -> String {
         Note::ModelReady => "the model is ready".to_owned(),
         Note::ModelAway => "the model is lost; another session is dialled".to_owned(),
         Note::SessionRenewed => "the session is old; another follows it".to_owned(),
-        Note::Bridged { phrase: true } => "the model is away: a kept phrase is said".to_owned(),
-        Note::Bridged { phrase: false } => {
-            "the model is away, and no phrase is kept that could be said".to_owned()
-        }
+        Note::Bridged { phrase: true } => "the caller waits: a kept phrase is said".to_owned(),
+        Note::Bridged { phrase: false } => "the caller waits: a chime is played".to_owned(),
         Note::FirstAudio { after_caller_ms: Some(ms), .. } => {
             format!("answers {ms} ms after the caller stopped")
         }

@@ -1,28 +1,35 @@
-//! Twilio's REST interface, as far as a call needs it: hang up, and ring somebody else.
+//! Twilio's REST interface, as far as a call needs it: hang up, ring somebody else, ask what is next; see what has become
+//! of it, and hear what was recorded.
 //!
-//! Source: Twilio, "Update a Call resource". A call that is over already cannot be ended or transferred, which is
-//! what was wanted or does no harm, so it is no error here.
+//! Source: Twilio, "Update a Call resource", "Fetch a Recording's media file". A call that is over already cannot be
+//! ended or transferred, which is what was wanted or does no harm, so it is no error here.
+
+mod audio;
+mod calls;
 
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::{Response, Url};
+use reqwest::{RequestBuilder, Response, Url};
 use rustls::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
+pub use self::audio::Audio;
+pub use self::calls::{InProgress, Standing};
 use crate::domain::{AccountSid, CallSid};
 
-/// All tries together. The caller hears nothing meanwhile; after that, closing the stream does the same by another way.
-const TOTAL_PATIENCE: Duration = Duration::from_secs(6);
+/// All tries together. The caller hears nothing meanwhile, and should not for two seconds; after that, closing the stream
+/// does the same by another way.
+const TOTAL_PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// One try. Twilio answers in some 200 ms.
-const TRY_PATIENCE: Duration = Duration::from_secs(3);
+const TRY_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Until the second, third and fourth try: a 429 is a limit of concurrency, which is over as soon as another ends.
 const PAUSES: [Duration; 3] =
-    [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1_000)];
+    [Duration::from_millis(100), Duration::from_millis(200), Duration::from_millis(400)];
 
 /// Twilio's error bodies are a few hundred bytes; a proxy's page may be anything, and is not read to its end.
 const MAX_ERROR_BODY_BYTES: usize = 16 * 1024;
@@ -74,8 +81,14 @@ pub enum RestError {
     #[error("cannot reach Twilio's REST interface")]
     Unreachable(#[source] reqwest::Error),
     /// All tries together took too long.
-    #[error("Twilio's REST interface did not answer within {} s", TOTAL_PATIENCE.as_secs())]
+    #[error("Twilio's REST interface did not answer within {} ms", TOTAL_PATIENCE.as_millis())]
     Timeout,
+    /// What came is not what Twilio writes, or far too much of it.
+    #[error("what Twilio's REST interface answered cannot be read; see that TWILIO_API_URL is Twilio's")]
+    Unreadable,
+    /// More came than a recording can be.
+    #[error("the recording has more than {} bytes", audio::MOST_AUDIO_BYTES)]
+    TooLarge,
     /// Twilio said no.
     #[error("twilio refused: HTTP {status}{}", Code(*.code))]
     Refused {
@@ -92,7 +105,7 @@ impl RestError {
         match self {
             Self::Unreachable(_) | Self::Timeout => true,
             Self::Refused { status, .. } => *status == 429 || *status >= 500,
-            Self::Url | Self::Setup(_) => false,
+            Self::Url | Self::Setup(_) | Self::Unreadable | Self::TooLarge => false,
         }
     }
 }
@@ -137,6 +150,11 @@ impl TwilioRest {
         self.update(account, call, ("Twiml", twiml), Repeat::RingsAgain).await
     }
 
+    /// Has Twilio ask a URL what is next for the call, in the place of whatever it does just now.
+    pub async fn redirect(&self, account: &AccountSid, call: &CallSid, url: &str) -> Result<Done, RestError> {
+        self.update(account, call, ("Url", url), Repeat::AsksAgain).await
+    }
+
     async fn update(
         &self,
         account: &AccountSid,
@@ -144,11 +162,7 @@ impl TwilioRest {
         change: (&str, &str),
         repeat: Repeat,
     ) -> Result<Done, RestError> {
-        let mut url = self.base.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(["2010-04-01", "Accounts", account.as_str(), "Calls"]);
-            path.push(&format!("{call}.json"));
-        }
+        let url = self.url_of(account, &["Calls", &format!("{call}.json")]);
         let tries = self.try_until_clear(&url, change, repeat);
         timeout(TOTAL_PATIENCE, tries).await.unwrap_or(Err(RestError::Timeout))
     }
@@ -172,12 +186,7 @@ impl TwilioRest {
     }
 
     async fn try_once(&self, url: &Url, change: (&str, &str)) -> Result<Done, RestError> {
-        let (user, password) = match &self.credentials {
-            Credentials::AuthToken { account, token } => (account.as_str(), token),
-            Credentials::ApiKey { key, secret } => (key.as_str(), secret),
-        };
-        let request =
-            self.http.post(url.clone()).basic_auth(user, Some(password.expose_secret())).form(&[change]);
+        let request = self.authorized(self.http.post(url.clone())).form(&[change]);
         let response = request.send().await.map_err(|error| RestError::Unreachable(error.without_url()))?;
         let status = response.status();
         if status.is_success() {
@@ -188,6 +197,24 @@ impl TwilioRest {
             return Ok(Done::AlreadyOver);
         }
         Err(RestError::Refused { status: status.as_u16(), code })
+    }
+
+    /// Something of an account's.
+    fn url_of(&self, account: &AccountSid, path: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(["2010-04-01", "Accounts", account.as_str()]).extend(path);
+        }
+        url
+    }
+
+    /// With what proves who we are.
+    fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
+        let (user, password) = match &self.credentials {
+            Credentials::AuthToken { account, token } => (account.as_str(), token),
+            Credentials::ApiKey { key, secret } => (key.as_str(), secret),
+        };
+        request.basic_auth(user, Some(password.expose_secret()))
     }
 }
 
@@ -204,13 +231,15 @@ enum Repeat {
     IsHarmless,
     /// The destination's telephone would stop and ring again.
     RingsAgain,
+    /// We would be asked twice in a row, and count two streams for one.
+    AsksAgain,
 }
 
 impl Repeat {
     fn may_follow(self, error: &RestError) -> bool {
         match (self, error) {
-            (Self::RingsAgain, RestError::Unreachable(error)) => error.is_connect(),
-            (Self::IsHarmless | Self::RingsAgain, error) => error.is_temporary(),
+            (Self::RingsAgain | Self::AsksAgain, RestError::Unreachable(error)) => error.is_connect(),
+            (Self::IsHarmless | Self::RingsAgain | Self::AsksAgain, error) => error.is_temporary(),
         }
     }
 }

@@ -56,6 +56,16 @@ impl Platform {
         }
     }
 
+    /// What is to be set so that it gives us longer to end.
+    pub const fn grace_setting(self) -> &'static str {
+        match self {
+            Self::Railway => "RAILWAY_DEPLOYMENT_DRAINING_SECONDS",
+            Self::Render => "maxShutdownDelaySeconds and DRAIN_SECONDS",
+            Self::Fly => "kill_timeout and DRAIN_SECONDS",
+            Self::Laptop => "DRAIN_SECONDS, and what stops us,",
+        }
+    }
+
     /// What it gives us from its signal to the end when nobody asked it for more, in seconds. On a laptop, what
     /// `docker stop` waits.
     const fn default_grace_s(self) -> u32 {

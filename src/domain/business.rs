@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BusinessId, DestinationId, PhoneNumber, Plan, PlanId, Webhook};
+use super::{BusinessId, DestinationId, PhoneNumber, Plan, PlanId, Sentence, Webhook};
 
 /// Who answers, with which words, voice and tools. The same field names in the import file and in every store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ pub struct Business {
     /// Whether calls are recorded, where the plan allows it.
     #[serde(default)]
     pub recording: bool,
-    /// What is said before the greeting when calls are recorded; a plain English sentence when absent.
+    /// What is said before the greeting when calls are recorded; a plain sentence when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recording_announcement: Option<String>,
     /// Where the business wants to be told of calls and messages.
@@ -75,6 +75,8 @@ pub enum Fallback {
     Transfer(DestinationId),
     /// A sentence, then the end.
     Message(String),
+    /// A sentence, then a tone, and what the caller says after it is kept for the business.
+    Voicemail(String),
 }
 
 /// What a model may do for a caller.
@@ -207,7 +209,9 @@ impl Business {
         if !recorded {
             return Cow::Borrowed(&self.greeting);
         }
-        let announcement = self.recording_announcement.as_deref().unwrap_or("This call is recorded.");
+        let announcement = self.recording_announcement.as_deref();
+        let announcement =
+            announcement.unwrap_or_else(|| Sentence::Recorded.in_language(&self.language).text);
         Cow::Owned(format!("{announcement} {}", self.greeting))
     }
 }

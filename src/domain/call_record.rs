@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccountSid, BusinessId, CallSid, DestinationId, InstanceId, MicroDollars, Month, Pii, PlanId};
+use super::{
+    AccountSid, BusinessId, CallSid, DestinationId, InstanceId, MicroDollars, Month, Pii, PlanId,
+    RecordingSid,
+};
 
 /// A call as the ledger keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -169,6 +172,30 @@ pub struct Message {
     pub text: Pii<String>,
     /// When it was taken, in milliseconds since 1970.
     pub taken_ms: i64,
+}
+
+/// What a caller said after a tone, recorded by Twilio and kept there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Voicemail {
+    /// Twilio's name for the recording: keeping the same one twice keeps one.
+    pub recording: RecordingSid,
+    /// The call in which it was left.
+    pub call: CallSid,
+    /// The account that has the recording.
+    pub account: AccountSid,
+    /// For whom.
+    pub business: BusinessId,
+    /// Who left it, as Twilio says it: a number, `anonymous`, a SIP address; empty when nobody could say.
+    pub from: Pii<String>,
+    /// Which line was called.
+    pub to: Pii<String>,
+    /// Where Twilio has it. Unless the account asks for credentials there, whoever knows this may listen.
+    pub url: Pii<String>,
+    /// Its length, in milliseconds.
+    pub length_ms: u64,
+    /// When we heard of it, in milliseconds since 1970.
+    pub left_ms: i64,
 }
 
 /// What a call means to do next when its stream closes. Kept before it is carried out, so that whoever is asked

@@ -87,6 +87,11 @@ id!(
     "a StreamSid"
 );
 id!(
+    /// Twilio's name of one recording: `RE` and 32 hexadecimal digits.
+    RecordingSid,
+    "a RecordingSid"
+);
+id!(
     /// A business whose phone we answer.
     BusinessId,
     "a business id"

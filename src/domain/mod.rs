@@ -14,6 +14,7 @@ mod place;
 mod plan;
 mod price;
 mod public_url;
+mod sentence;
 mod service_account;
 
 pub use business::{
@@ -21,10 +22,11 @@ pub use business::{
 };
 pub use call_record::{
     CallRecord, Ending, Intention, Message, ModalityTokens, MonthUsage, Recording, Speaker, StreamEnd, Turn,
-    Usage,
+    Usage, Voicemail,
 };
 pub use ids::{
-    AccountSid, BusinessId, CallSid, DestinationId, IdError, InstanceId, NoticeId, PlanId, StreamSid,
+    AccountSid, BusinessId, CallSid, DestinationId, IdError, InstanceId, NoticeId, PlanId, RecordingSid,
+    StreamSid,
 };
 pub use moment::Moment;
 pub use money::MicroDollars;
@@ -36,4 +38,5 @@ pub use place::{FirestoreAccess, FirestorePlace, Place};
 pub use plan::{AtLimit, Plan};
 pub use price::{ModelPrice, PriceTable, Rate};
 pub use public_url::{PublicUrl, StreamUrl, UrlError};
+pub use sentence::{Said, Sentence};
 pub use service_account::{ServiceAccountError, ServiceAccountKey};

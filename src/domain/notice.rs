@@ -1,4 +1,4 @@
-//! What a business is told: that a call is over, that somebody left a message, that its plan is at a limit.
+//! What a business is told: that a call is over, that somebody left a message or a voicemail, that its plan is at a limit.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::month::day_of;
-use super::{BusinessId, CallSid, NoticeId};
+use super::{BusinessId, CallSid, NoticeId, RecordingSid};
 
 /// Where a business wants to be told, and how it knows that it is us.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +77,13 @@ pub enum About {
         /// By which tool call of it.
         tool_call: String,
     },
+    /// Somebody left a voicemail.
+    VoicemailLeft {
+        /// In which call.
+        call: CallSid,
+        /// The recording.
+        recording: RecordingSid,
+    },
     /// A caller came when the plan was at its limit. Told once a day for each limit.
     LimitReached {
         /// Which limit.
@@ -126,6 +133,10 @@ impl NoticeId {
                 part("message");
                 [call.as_str(), tool_call].map(&mut part)
             }
+            About::VoicemailLeft { call, recording } => {
+                part("voicemail");
+                [call.as_str(), recording.as_str()].map(&mut part)
+            }
             About::LimitReached { limit: Limit::ConcurrentCalls, day } => ["calls", day].map(&mut part),
             About::LimitReached { limit: Limit::MinutesPerMonth, day } => ["minutes", day].map(&mut part),
         };
@@ -143,11 +154,17 @@ mod tests {
         let call = CallSid::parse("CA1").unwrap();
         let message = |tool: &str| About::MessageTaken { call: call.clone(), tool_call: tool.to_owned() };
         let limit = |limit| About::LimitReached { limit, day: "2026-11-21".to_owned() };
+        let recording = |text: &str| {
+            let recording = RecordingSid::parse(text).unwrap();
+            About::VoicemailLeft { call: call.clone(), recording }
+        };
         let all = [
             Notice::new(business("a"), About::CallEnded { call: call.clone() }, 1),
             Notice::new(business("b"), About::CallEnded { call: call.clone() }, 1),
             Notice::new(business("a"), message("t1"), 1),
             Notice::new(business("a"), message("t2"), 1),
+            Notice::new(business("a"), recording("t1"), 1),
+            Notice::new(business("a"), recording("t2"), 1),
             Notice::new(business("a"), limit(Limit::ConcurrentCalls), 1),
             Notice::new(business("a"), limit(Limit::MinutesPerMonth), 1),
         ];

@@ -11,7 +11,7 @@ use crate::bridge::{Begun, Terms};
 use crate::call::{Brief, Opening};
 use crate::domain::{
     AccountSid, Business, BusinessId, CallRecord, CallSid, Destination, Fallback, MicroDollars, PhoneNumber,
-    Pii, Plan, PublicUrl, Usage,
+    Pii, Plan, PublicUrl, Said, Sentence, Usage,
 };
 use crate::registry::{Claim, Slot};
 use crate::store::{Answering, StoreError, Whose};
@@ -23,6 +23,17 @@ const LEAST_LEFT: Duration = Duration::from_secs(60);
 
 /// How long a destination rings before the caller is told that nobody is there, in seconds: five rings.
 const RING_S: u32 = 25;
+
+/// Between two sentences for a caller who is kept on the line, in seconds: longer is taken for a lost call.
+const HOLD_PAUSE_S: u32 = 2;
+
+/// While this process ends and no other has taken the call yet, one after the other with a pause behind each. They last
+/// longer than a restart; no silence among them does longer than two seconds.
+const HOLD: [Sentence; 4] =
+    [Sentence::OneMoment, Sentence::StayOnTheLine, Sentence::InAMoment, Sentence::ThanksForWaiting];
+
+/// What is spoken to callers of whose business nothing is known.
+pub(super) const ENGLISH: &str = "en";
 
 /// How the way back from a resumed stream says which one it was.
 pub(super) const ATTEMPT: &str = "attempt";
@@ -36,9 +47,19 @@ impl Spoken {
         Self(Twiml(vec![Verb::Hangup]))
     }
 
-    /// A sentence, then the end of the call.
+    /// A sentence in English, then the end of the call.
     pub(super) fn goodbye(sentence: &str) -> Self {
-        Self(Twiml::say_and_hang_up(sentence, None))
+        Self::last(Said { text: sentence, say_language: None })
+    }
+
+    /// A sentence, then the end of the call.
+    pub(super) fn last(said: Said<'_>) -> Self {
+        Self(Twiml(vec![say(said), Verb::Hangup]))
+    }
+
+    /// One thing after the other.
+    pub(super) fn verbs(verbs: Vec<Verb>) -> Self {
+        Self(Twiml(verbs))
     }
 }
 
@@ -58,6 +79,22 @@ pub(super) struct Leg<'a> {
     pub(super) from: &'a Pii<String>,
     /// Which line was called.
     pub(super) to: &'a Pii<String>,
+}
+
+/// Between whom a call is, as Twilio says it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parties<'a> {
+    /// Who calls.
+    pub(super) from: &'a Pii<String>,
+    /// Which line was called.
+    pub(super) to: &'a Pii<String>,
+}
+
+impl<'a> Parties<'a> {
+    /// Those of a call that is kept.
+    pub(super) fn of(record: &'a CallRecord) -> Self {
+        Self { from: &record.from, to: &record.to }
+    }
 }
 
 /// Who answers a call, under which plan.
@@ -162,7 +199,8 @@ impl App {
         self.bridge.begin(brief, record, Terms { model: plan.model.clone(), claim })
     }
 
-    /// Dials the model ahead, and sends the caller to it; to the fallback when no more calls can be carried.
+    /// Dials the model ahead, and sends the caller to it; to the fallback when no more calls can be carried. A process on
+    /// its way out begins nothing: the stream leads to the public name, and whoever it meets there carries the call.
     pub(super) fn connect(
         self: &Arc<Self>,
         answerer: &Answerer,
@@ -171,7 +209,11 @@ impl App {
         slot: Slot,
     ) -> Spoken {
         let twiml = self.stream(&record);
-        let (call, attempt, to) = (record.call.clone(), record.attempts, record.to.clone());
+        if self.tasks.draining() {
+            return twiml;
+        }
+        let (call, attempt) = (record.call.clone(), record.attempts);
+        let (from, to) = (record.from.clone(), record.to.clone());
         match self.begin(answerer, record, opening, slot) {
             Begun::New => {
                 self.expect_stream(call, attempt);
@@ -185,7 +227,7 @@ impl App {
                 } else {
                     self.never_began(answerer.business.id.clone(), call);
                 }
-                self.fall_back(&answerer.business, &to)
+                self.fall_back(&answerer.business, Parties { from: &from, to: &to })
             }
         }
     }
@@ -208,12 +250,7 @@ impl App {
             ("from", record.from.reveal()),
             ("token", &token),
         ];
-        let mut next = self.public_url.join(paths::NEXT);
-        if record.attempts > 1 {
-            // A stream that never arrives leaves no trace in the ledger: the way back must count them itself, or a
-            // broken one would be tried for ever.
-            next = format!("{next}?{ATTEMPT}={}", record.attempts);
-        }
+        let next = self.way_back(record.attempts);
         let connect = ConnectStream {
             action: next.clone(),
             stream: self.stream_url(),
@@ -223,15 +260,36 @@ impl App {
         Spoken(Twiml::connect_stream(connect, next))
     }
 
-    /// What the business wants for a caller whom the model cannot serve. `to` is the line that was called.
-    pub(super) fn fall_back(&self, business: &Business, to: &Pii<String>) -> Spoken {
-        match &business.fallback {
-            Some(Fallback::Transfer(id)) => business.destination(id).map_or_else(
-                || Spoken::goodbye(words::CANNOT_ANSWER),
-                |place| self.announced_transfer(place, to),
-            ),
-            Some(Fallback::Message(sentence)) => Spoken::goodbye(sentence),
-            None => Spoken::goodbye(words::CANNOT_ANSWER),
+    /// Where Twilio asks what is next after so many streams. One that never arrives leaves no trace in the ledger: the way
+    /// back must count them itself, or a broken one would be tried for ever.
+    fn way_back(&self, attempts: u8) -> String {
+        let next = self.public_url.join(paths::NEXT);
+        if attempts > 1 { format!("{next}?{ATTEMPT}={attempts}") } else { next }
+    }
+
+    /// Keeps a caller on the line until another process, or the next one here, can be asked what is next. The stream that
+    /// nobody took does not count.
+    pub(super) fn hold(&self, attempts: u8, language: &str) -> Spoken {
+        let said = HOLD.into_iter().flat_map(|sentence| {
+            [say(sentence.in_language(language)), Verb::Pause { length_s: HOLD_PAUSE_S }]
+        });
+        let redirect = Verb::Redirect { url: self.way_back(attempts) };
+        Spoken(Twiml(said.chain([redirect]).collect()))
+    }
+
+    /// What the business wants for a caller whom the model cannot serve; a voicemail, when it wants nothing or what is not
+    /// there any more.
+    pub(super) fn fall_back(&self, business: &Business, parties: Parties<'_>) -> Spoken {
+        let place = match &business.fallback {
+            Some(Fallback::Message(sentence)) => {
+                return Spoken::last(Said::of_business(sentence, &business.language));
+            }
+            Some(Fallback::Transfer(id)) => business.destination(id),
+            Some(Fallback::Voicemail(_)) | None => None,
+        };
+        match place {
+            Some(place) => self.announced_transfer(place, business, parties.to),
+            None => self.take_voicemail_for(business, Sentence::LeaveMessage, parties),
         }
     }
 
@@ -241,17 +299,34 @@ impl App {
     }
 
     /// Rings a destination of which nobody has told the caller.
-    fn announced_transfer(&self, destination: &Destination, to: &Pii<String>) -> Spoken {
-        let first = Verb::Say { text: words::CONNECTING.to_owned(), language: None };
+    fn announced_transfer(&self, destination: &Destination, business: &Business, to: &Pii<String>) -> Spoken {
+        let first = say(Sentence::Connecting.in_language(&business.language));
         Spoken(Twiml(vec![first, ring(&self.public_url, destination, to)]))
     }
 
     /// Whatever can be done for a caller about whom we know nothing but the line they called.
-    pub(super) async fn fall_back_by_line(&self, to: &Pii<String>) -> Spoken {
-        match self.who_answers(None, to).await {
-            Ok(Answerer { business, .. }) => self.fall_back(&business, to),
-            Err(Nobody::NoPlan(business)) => self.fall_back(&business, to),
-            Err(Nobody::Unknown | Nobody::Store(_)) => Spoken::goodbye(words::CANNOT_ANSWER),
+    pub(super) async fn fall_back_by_line(&self, parties: Parties<'_>) -> Spoken {
+        match self.who_answers(None, parties.to).await {
+            Ok(Answerer { business, .. }) => self.fall_back(&business, parties),
+            Err(nobody) => self.without_answerer(&nobody, None, parties),
+        }
+    }
+
+    /// What is left for a caller for whom nobody was found. Whoever owns the line is found out later, if the store cannot
+    /// say it now; if nobody does, there is nobody a message could be given to.
+    pub(super) fn without_answerer(
+        &self,
+        nobody: &Nobody,
+        business: Option<&BusinessId>,
+        parties: Parties<'_>,
+    ) -> Spoken {
+        match nobody {
+            Nobody::NoPlan(business) => self.fall_back(business, parties),
+            Nobody::Store(_) => {
+                let said = Sentence::LeaveMessage.in_language(ENGLISH);
+                self.take_voicemail(said, ENGLISH, business, parties)
+            }
+            Nobody::Unknown => Spoken::goodbye(words::CANNOT_ANSWER),
         }
     }
 }
@@ -259,6 +334,11 @@ impl App {
 /// The TwiML that rings a destination of a call's business, for Twilio's REST interface.
 pub fn transfer_twiml(public_url: &PublicUrl, record: &CallRecord, destination: &Destination) -> String {
     Twiml(vec![ring(public_url, destination, &record.to)]).to_xml()
+}
+
+/// Twilio's own voice.
+pub(super) fn say(said: Said<'_>) -> Verb {
+    Verb::Say { text: said.text.to_owned(), language: said.say_language.map(str::to_owned) }
 }
 
 /// Rings, and asks us what next when nobody answers there.

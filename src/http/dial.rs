@@ -1,14 +1,15 @@
-//! What became of a transfer. One that nobody answered goes back to the model, which knows what happened.
+//! What became of a transfer. One that nobody answered goes back to the model, which knows what happened; where there is
+//! nobody to go back to, the caller may leave a voicemail.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 
-use super::answer::Spoken;
+use super::answer::{Answerer, ENGLISH, Nobody, Parties, Spoken};
 use super::signed::Signed;
 use super::{App, words};
 use crate::call::Interruption;
-use crate::domain::{CallRecord, DestinationId, Intention};
+use crate::domain::{BusinessId, CallRecord, DestinationId, Intention, Sentence};
 use crate::wire::twilio::form::DialOutcome;
 
 /// How many streams a call may have in all when transfers keep failing: three for accidents, three more for these.
@@ -25,21 +26,43 @@ pub(super) async fn dial(State(app): State<Arc<App>>, request: Signed<DialOutcom
     }
     let Some(mut record) = app.kept(&ended.call).await else {
         app.over_for_good(&ended.call);
-        return Spoken::goodbye(words::NOBODY_THERE);
+        return app.nobody_there(None, Parties { from: &ended.from, to: &ended.to }).await;
     };
     // The fallback did not answer either: there is nobody left, least of all the model that could not serve the call.
-    let Some(Intention::Transfer(destination)) = record.intention.take() else {
-        app.over_for_good(&record.call);
-        return Spoken::goodbye(words::NOBODY_THERE);
+    let failed = match record.intention.take() {
+        Some(Intention::Transfer(destination)) if record.attempts < app.allowed(&record, MAX_ATTEMPTS) => {
+            Some(destination)
+        }
+        Some(Intention::Transfer(_) | Intention::FallBack | Intention::HangUp) | None => None,
     };
-    if record.attempts >= MAX_ATTEMPTS {
+    let Some(destination) = failed else {
         app.over_for_good(&record.call);
-        return Spoken::goodbye(words::NOBODY_THERE);
-    }
+        return app.nobody_there(Some(&record.business), Parties::of(&record)).await;
+    };
     // Were it left standing, the next accident would ring the same telephone again.
     app.nothing_meant(&record.call).await;
     let label = label(&app, &record, &destination).await;
-    app.resume(record, Interruption::TransferFailed(label), MAX_ATTEMPTS).await
+    let call = record.call.clone();
+    app.resume(record, app.history(&call), Interruption::TransferFailed(label), MAX_ATTEMPTS).await
+}
+
+impl App {
+    /// What is left for a caller when nobody answers where their business wants them: what they say is kept for it.
+    async fn nobody_there(&self, business: Option<&BusinessId>, parties: Parties<'_>) -> Spoken {
+        match self.who_answers(business, parties.to).await {
+            Ok(Answerer { business, .. }) => {
+                self.take_voicemail_for(&business, Sentence::NobodyThereLeaveMessage, parties)
+            }
+            Err(Nobody::NoPlan(business)) => {
+                self.take_voicemail_for(&business, Sentence::NobodyThereLeaveMessage, parties)
+            }
+            Err(Nobody::Store(_)) => {
+                let said = Sentence::NobodyThereLeaveMessage.in_language(ENGLISH);
+                self.take_voicemail(said, ENGLISH, business, parties)
+            }
+            Err(Nobody::Unknown) => Spoken::goodbye(words::NOBODY_THERE),
+        }
+    }
 }
 
 /// What people call the destination; its id when the business has forgotten it meanwhile.
@@ -106,19 +129,36 @@ mod tests {
         assert_eq!(house.record().await.ended_ms, Some(NOW_MS - 40_000));
     }
 
-    #[tokio::test]
-    async fn after_too_many_of_them_the_caller_is_told() {
-        let house = House::new().await;
-        house.keep(6, to_the_front_office()).await;
-        assert!(ended(&house, "busy").await.contains(words::NOBODY_THERE));
+    /// The sentence before a tone.
+    fn asks_for_a_message(twiml: &str) -> bool {
+        twiml.starts_with(&format!("<Say>{}</Say><Record ", Sentence::NobodyThereLeaveMessage.in_english()))
     }
 
     #[tokio::test]
-    async fn a_fallback_nobody_answered_is_the_end() {
+    async fn after_too_many_of_them_the_caller_may_leave_a_message() {
+        let house = House::new().await;
+        house.keep(6, to_the_front_office()).await;
+        assert!(asks_for_a_message(&ended(&house, "busy").await));
+    }
+
+    #[tokio::test]
+    async fn a_fallback_nobody_answered_takes_a_message_whether_or_not_the_store_answers() {
         let house = House::new().await;
         house.keep(1, Some(Intention::FallBack)).await;
-        assert!(ended(&house, "no-answer").await.contains(words::NOBODY_THERE));
+        let twiml = ended(&house, "no-answer").await;
+        assert!(asks_for_a_message(&twiml) && twiml.contains("businessId=business-1"), "{twiml}");
+        let house = House::new().await;
+        assert!(asks_for_a_message(&ended(&house, "no-answer").await), "a call the ledger never heard of");
         house.store.close().await;
-        assert!(ended(&house, "no-answer").await.contains(words::NOBODY_THERE));
+        let twiml = ended(&house, "no-answer").await;
+        assert!(asks_for_a_message(&twiml) && !twiml.contains("businessId"), "{twiml}");
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_known_to_be_nobodys_takes_no_message() {
+        let house = House::new().await;
+        let form = [("CallSid", CALL), ("To", "+15550000000"), ("DialCallStatus", "busy")];
+        let answer = house.post("/twilio-dial", &form).await;
+        assert_eq!(answer.twiml(), format!("<Say>{}</Say><Hangup/>", words::NOBODY_THERE));
     }
 }

@@ -20,6 +20,8 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
         "version": env!("CARGO_PKG_VERSION"),
         "instance": app.instance.as_str(),
         "draining": app.tasks.draining(),
+        "work": app.tasks.live(),
+        "background": app.tasks.live_background(),
     }))
     .into_response()
 }
@@ -112,6 +114,7 @@ mod tests {
         assert_eq!(health.json()["status"], "healthy");
         assert_eq!(health.json()["connections"], 0);
         assert_eq!(health.json()["draining"], true);
+        assert_eq!(health.json()["work"], 0);
         assert_eq!(health.json()["timestamp"], "2026-09-21T14:13:20.000Z");
         let ready = ask("/ready").await;
         assert_eq!(

@@ -16,15 +16,15 @@ use tower::ServiceExt as _;
 
 use super::listen::{self, ListenLimits};
 use super::{App, Trail, routes};
-use crate::bridge::{Bridge, BridgeSettings};
-use crate::clients::{Auth, RealtimeClient, RealtimeSettings, tls_with_public_roots};
+use crate::bridge::{Bridge, BridgeSettings, OrphanSettings};
+use crate::clients::{Auth, RealtimeClient, RealtimeSettings, TwilioRest, tls_with_public_roots};
 use crate::domain::{
     AccountSid, Business, BusinessId, BusinessImport, CallRecord, CallSid, InstanceId, Intention,
     MicroDollars, PhoneNumber, Pii, Plan, PlanId, PriceTable, PublicUrl, Usage,
 };
 use crate::lifecycle::Tasks;
 use crate::registry::Registry;
-use crate::store::{Directory, Ledger as _, Listing, Slots, Sqlite, StoreError};
+use crate::store::{Directory, Ledger as _, Listing, Nudge, Slots, Sqlite, StoreError};
 use crate::wire::stream_token::PassKey;
 use crate::wire::twilio::signature::Verifier;
 
@@ -73,6 +73,8 @@ pub(super) struct Furniture<'a> {
     pub(super) directory: Arc<dyn Directory>,
     pub(super) slots: Arc<dyn Slots>,
     pub(super) limits_patience: Duration,
+    /// Asks Twilio for what it keeps.
+    pub(super) twilio: Option<TwilioRest>,
     pub(super) store: Sqlite,
 }
 
@@ -87,6 +89,7 @@ impl Furniture<'_> {
             directory: Arc::new(store.clone()),
             slots: Arc::new(store.clone()),
             limits_patience: Duration::from_secs(60),
+            twilio: None,
             store: store.clone(),
         }
     }
@@ -149,9 +152,10 @@ impl House {
             directory,
             slots,
             limits_patience,
+            twilio,
             store,
         } = furniture;
-        let tasks = Tasks::new();
+        let (tasks, nudge) = (Tasks::new(), Nudge::default());
         let registry = Registry::new();
         let instance = InstanceId::parse(instance).unwrap();
         let public_url = PublicUrl::parse(public_url).unwrap();
@@ -160,10 +164,13 @@ impl House {
             ledger: Arc::new(store.clone()),
             slots: Arc::clone(&slots),
             outbox: Arc::new(store.clone()),
+            nudge: nudge.clone(),
             limits_patience,
+            twilio,
             bridge: Bridge::new(BridgeSettings {
                 ledger: Arc::new(store.clone()),
                 slots,
+                nudge: nudge.clone(),
                 prices: PriceTable::default(),
                 realtime: RealtimeClient::new(nowhere()).unwrap(),
                 twilio: None,
@@ -173,6 +180,7 @@ impl House {
                 keep_event_logs: false,
                 instance: instance.clone(),
                 most_calls,
+                orphans: OrphanSettings { account: None, next_url: String::new() },
                 transfer_twiml: Box::new(|_, _| String::new()),
                 phrases_at_once: 0,
                 caller_hash_key: None,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::App;
-use super::answer::{Answerer, Spoken};
+use super::answer::{Answerer, Parties, Spoken};
 use super::next::LEDGER_PATIENCE;
 use crate::bridge::SLOT_LEASE_MS;
 use crate::call::Opening;
@@ -70,7 +70,7 @@ impl App {
         }
         match answerer.plan.at_limit {
             AtLimit::FallBack if over => {
-                let fallback = self.fall_back(&answerer.business, &record.to);
+                let fallback = self.fall_back(&answerer.business, Parties::of(&record));
                 self.keep_as_refused(record, verdict.slot);
                 fallback
             }
@@ -142,6 +142,7 @@ impl App {
             let _kept =
                 in_the_end("keep that a business is to be told of a limit", || app.outbox.post(&notice))
                     .await;
+            app.nudge.nudge();
         });
     }
 
@@ -166,6 +167,9 @@ impl App {
                 in_the_end("keep a call at its plan's limit", || app.ledger.open_call(&record)).await;
             if opened.is_some() {
                 let _kept = in_the_end("keep the end of a call", || app.ledger.end_stream(call, &end)).await;
+                if record.tells {
+                    app.nudge.nudge();
+                }
             }
         });
     }
@@ -193,6 +197,9 @@ impl App {
     pub(super) async fn keep_over(&self, call: &CallSid, at_ms: i64) {
         let _kept = told("keep the end of a call", self.ledger.end_call(call, at_ms, Certainty::Told)).await;
         if let Some(Some(record)) = told("see whose call is over", self.ledger.call(call)).await {
+            if record.tells {
+                self.nudge.nudge();
+            }
             self.free_slot(&record.business, call).await;
         }
     }
@@ -229,13 +236,21 @@ async fn in_the_end<T, A>(what: &str, ask: impl Fn() -> A) -> Option<T>
 where
     A: Future<Output = Result<T, StoreError>>,
 {
-    for pause in PAUSES {
+    in_the_end_of(&PAUSES, what, ask).await
+}
+
+/// The same with pauses of one's own, before the second try and those after it.
+pub(super) async fn in_the_end_of<T, A>(pauses: &[Duration], what: &str, ask: impl Fn() -> A) -> Option<T>
+where
+    A: Future<Output = Result<T, StoreError>>,
+{
+    for pause in pauses {
         match tokio::time::timeout(UNHURRIED_PATIENCE, ask()).await {
             Ok(Err(error)) if error.is_temporary() => tracing::debug!(%error, "trying again to {what}"),
             Err(_) => tracing::debug!("trying again to {what}: the store is slow"),
             Ok(answer) => return told(what, std::future::ready(answer)).await,
         }
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(*pause).await;
     }
     told(what, ask()).await
 }

@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
@@ -26,6 +26,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
 use crate::lifecycle::Tasks;
@@ -76,6 +77,10 @@ const REFUSAL_PATIENCE: Duration = Duration::from_secs(1);
 /// The most that is read of what a refused client sends, so that closing does not destroy our answer: bytes.
 const REFUSAL_BYTES: u64 = 64 * 1024;
 
+/// How long we still answer when a stop has cut calls: their streams close within 300 ms, and Twilio asks at once. It is
+/// less than [`crate::lifecycle::LAST_WORDS`], in which every connection must be over.
+const NEXT_IS_ASKED: Duration = Duration::from_millis(700);
+
 /// The first and the longest pause after the system had no file descriptor for a connection. It would answer the
 /// next attempt alike, at once, and a loop without a pause takes a core from the calls that are alive.
 const ACCEPT_PAUSE: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(1)];
@@ -114,9 +119,9 @@ fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Serves `service` on `listener` until everything is told to stop. Every connection is a background task of `tasks`;
-/// at the end idle ones are closed at once and busy ones after their answer. Handlers find the peer's address as
-/// `ConnectInfo<SocketAddr>`.
+/// Serves `service` on `listener` until everything is told to stop, and a moment longer if that cut calls. Every
+/// connection is a background task of `tasks`; at the end idle ones are closed at once and busy ones after their answer.
+/// Handlers find the peer's address as `ConnectInfo<SocketAddr>`.
 pub async fn serve<S>(listener: TcpListener, service: S, tasks: &Tasks, limits: ListenLimits)
 where
     S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
@@ -127,10 +132,12 @@ where
     let limits = Arc::new(limits);
     let [mut pause, longest_pause] = ACCEPT_PAUSE;
     let mut full = false;
-    let hard = tasks.hard();
+    let closing = CancellationToken::new();
+    let _closed_at_the_end = closing.clone().drop_guard();
+    let mut last_question = pin!(until_nobody_asks(tasks));
     loop {
         let accepted = tokio::select! {
-            () = hard.cancelled() => return,
+            () = &mut last_question => return,
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
@@ -139,7 +146,7 @@ where
             Err(error) => {
                 tracing::error!(%error, pause_ms = pause.as_millis(), "cannot accept connections; raise the limit of open files");
                 tokio::select! {
-                    () = hard.cancelled() => return,
+                    () = &mut last_question => return,
                     () = tokio::time::sleep(pause) => {}
                 }
                 pause = longest_pause.min(pause * 2);
@@ -150,9 +157,9 @@ where
         match Arc::clone(&room).try_acquire_owned() {
             Ok(place) => {
                 full = false;
-                let (service, limits, hard) = (service.clone(), Arc::clone(&limits), hard.clone());
+                let (service, limits, closing) = (service.clone(), Arc::clone(&limits), closing.clone());
                 tasks.spawn_background("connection", async move {
-                    let stop = hard.cancelled();
+                    let stop = closing.cancelled();
                     carry(stream, peer, service, &limits, place, stop).await;
                 });
             }
@@ -179,6 +186,14 @@ fn is_about_one_connection(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
     )
+}
+
+/// Over when everything is told to stop; if that cut calls, when Twilio has had the time to ask what is next for them.
+async fn until_nobody_asks(tasks: &Tasks) {
+    tasks.hard().cancelled().await;
+    if tasks.live() > 0 {
+        tokio::time::sleep(NEXT_IS_ASKED).await;
+    }
 }
 
 /// Answers the requests of one connection, until it is closed, upgraded or too slow.

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::App;
 use super::answer::Leg;
-use super::next::LEDGER_PATIENCE;
+use super::next::{LEDGER_PATIENCE, go_on};
 use super::refusal::Refusal;
 use super::signed::{likely_mistake, signature};
 use super::upgrade::{Upgrade, in_json, look_at};
@@ -103,6 +103,7 @@ enum Refused {
     Format,
     UnknownCall,
     TooManyCalls,
+    Leaving,
 }
 
 impl Refused {
@@ -120,6 +121,22 @@ impl Refused {
             Self::Format => "media_format",
             Self::UnknownCall => "unknown_call",
             Self::TooManyCalls => "too_many_calls",
+            Self::Leaving => "leaving",
+        }
+    }
+
+    fn code(self) -> CloseCode {
+        match self {
+            Self::Leaving => CloseCode::Restart,
+            Self::NoStart
+            | Self::TooManyFrames
+            | Self::Gone
+            | Self::NoToken
+            | Self::Token(_)
+            | Self::UsedToken
+            | Self::Format
+            | Self::UnknownCall
+            | Self::TooManyCalls => CloseCode::Policy,
         }
     }
 }
@@ -137,6 +154,9 @@ impl fmt::Display for Refused {
                 "its audio is not 8 kHz mu-law, mono; remove audioFormat and sampleRate from <Stream>"
             }
             Self::UnknownCall => "nobody can be found to answer this call any more",
+            Self::Leaving => {
+                "this process is about to end and hands its calls over; the next question of Twilio's meets another, or is put off"
+            }
             Self::TooManyCalls => "this instance carries as many calls as it may, or is about to stop",
         })
     }
@@ -149,6 +169,10 @@ async fn introduction(app: &App, socket: &mut CallerSocket) -> Result<(Pass, Sta
     let token = start.custom_parameters.reveal().get("token").ok_or(Refused::NoToken)?;
     let pass = app.pass_key.check(token, app.now_unix()).map_err(Refused::Token)?;
     pass.matches(&start).map_err(Refused::Token)?;
+    if app.is_leaving() && !app.bridge.is_waiting(&pass.call, pass.attempt) {
+        // Before it counts: Twilio asks what is next, and learns there that we are alone.
+        return Err(Refused::Leaving);
+    }
     if !app.bridge.first_use(&pass.call, pass.attempt).await {
         return Err(Refused::UsedToken);
     }
@@ -202,17 +226,15 @@ async fn begin_here(app: &Arc<App>, pass: &Pass, start: &Start) -> Result<(), Re
         tracing::warn!(call.id = %pass.call, "nobody answers a stream: {nobody}");
         Refused::UnknownCall
     })?;
-    let kept = app.kept(&pass.call).await;
+    let history = async { if pass.attempt > 1 { Some(app.history(&pass.call).await) } else { None } };
+    // The caller hears nothing meanwhile: both are asked at once.
+    let (kept, history) = tokio::join!(app.kept(&pass.call), history);
     let record = CallRecord {
         attempts: pass.attempt,
         instance: app.instance.clone(),
         ..kept.unwrap_or_else(|| app.record(&leg, &answerer))
     };
-    let opening = if pass.attempt > 1 {
-        Opening::Resume { history: app.history(&pass.call).await, why: Interruption::LineLost }
-    } else {
-        Opening::Greet
-    };
+    let opening = history.map_or(Opening::Greet, |history| go_on(history, Interruption::LineLost));
     if record.intention.is_some() {
         // Whoever waits for this caller elsewhere has given up on the model there. It is tried again here, and if it
         // answers, nothing was meant.
@@ -252,7 +274,7 @@ impl App {
 
 async fn refuse(app: &App, seen: &Seen, refused: Refused, mut socket: CallerSocket) {
     app.refused_upgrade(seen, refused.reason(), &refused.to_string());
-    let frame = CloseFrame { code: CloseCode::Policy, reason: refused.reason().into() };
+    let frame = CloseFrame { code: refused.code(), reason: refused.reason().into() };
     let close = async {
         socket.send(Message::Close(Some(frame))).await?;
         // The peer's own close frame ends the stream of messages; then the connection may go.

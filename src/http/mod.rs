@@ -25,6 +25,7 @@ mod signed;
 mod status;
 mod upgrade;
 mod voice;
+mod voicemail;
 mod words;
 
 use std::sync::Arc;
@@ -41,10 +42,11 @@ pub use self::hop::HOP;
 use self::hop::Hop;
 pub use self::limits::LIMITS_PATIENCE;
 use crate::bridge::{Bridge, Order};
+use crate::clients::TwilioRest;
 use crate::domain::{InstanceId, PublicUrl, StreamUrl};
 use crate::lifecycle::Tasks;
 use crate::registry::Registry;
-use crate::store::{Directory, Ledger, Outbox, Slots};
+use crate::store::{Directory, Ledger, Nudge, Outbox, Slots};
 use crate::wire::stream_token::PassKey;
 use crate::wire::twilio::signature::Verifier;
 
@@ -58,10 +60,14 @@ pub struct App {
     pub slots: Arc<dyn Slots>,
     /// What businesses are still to be told.
     pub outbox: Arc<dyn Outbox>,
+    /// Says that there is something to tell.
+    pub nudge: Nudge,
     /// How long a caller's webhook waits for what the plan allows: [`LIMITS_PATIENCE`] when callers are people.
     pub limits_patience: Duration,
     /// What carries calls.
     pub bridge: Arc<Bridge>,
+    /// Asks Twilio for what it keeps; none without credentials.
+    pub twilio: Option<TwilioRest>,
     /// The calls it carries.
     pub registry: Registry<Order>,
     /// Checks Twilio's signatures.
@@ -118,8 +124,10 @@ fn table() -> Router<Arc<App>> {
     let spoken = Router::new()
         .route(paths::VOICE, get(voice::voice).post(voice::voice))
         .route(paths::NEXT, get(next::next).post(next::next))
-        .route(paths::DIAL, get(dial::dial).post(dial::dial));
+        .route(paths::DIAL, get(dial::dial).post(dial::dial))
+        .route(paths::VOICEMAIL, get(voicemail::left).post(voicemail::left));
     hop::spoken_when_it_panics(spoken)
+        .route(paths::RECORDING, post(voicemail::recorded).get(voicemail::recorded))
         .route(paths::STATUS, post(status::call).get(status::call))
         .route(paths::STREAM_STATUS, post(status::stream).get(status::stream))
         // Any method: the refusal of a wrong one is ours, and says what arrived.

@@ -1,59 +1,78 @@
 //! What happens when the stream has ended. The ledger says what was meant; if nothing was, it was an accident, and
-//! accidents are resumed.
+//! accidents are resumed. A ledger that says nothing takes their memory from calls, and not their callers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Either, ready, select};
 
-use super::answer::{ATTEMPT, Leg, Nobody, Spoken};
+use super::App;
+use super::answer::{ATTEMPT, ENGLISH, Leg, Nobody, Parties, Spoken};
 use super::signed::Signed;
-use super::{App, words};
 use crate::call::{Interruption, Opening};
-use crate::domain::{CallRecord, CallSid, Intention, Turn};
+use crate::domain::{BusinessId, CallRecord, CallSid, Intention, Turn};
 use crate::registry::Slot;
 use crate::wire::twilio::form::NextRequest;
 
 /// How many streams a call may have because of accidents: whatever broke three was no accident.
 const MAX_ATTEMPTS: u8 = 3;
 
+/// A call has one stream more for each such time it has lasted: a long one meets more than one deploy, and in each it may
+/// be handed from one old instance to the next, which is no accident of its own.
+const ONE_MORE_EVERY_MS: i64 = 2 * 60_000;
+
 /// How long the caller waits in silence for the ledger.
 pub(super) const LEDGER_PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long they wait for what was said before: asked for in the same breath, it is as long as two questions one after the
+/// other, and a model that knows nothing of the call is worse than another second.
+const HISTORY_PATIENCE: Duration = Duration::from_secs(2);
+
 /// The `action` of `<Connect>` and the `<Redirect>` behind it.
 pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextRequest>) -> Spoken {
-    let attempt = request.query().first(ATTEMPT).and_then(|attempt| attempt.parse().ok()).unwrap_or(1);
+    let attempt: u8 = request.query().first(ATTEMPT).and_then(|attempt| attempt.parse().ok()).unwrap_or(1);
     let call = request.into_form();
     if call.status.is_over() {
         app.over_for_good(&call.call);
         return Spoken::hang_up();
     }
-    let mut record = match app.look_up(&call.call).await {
-        Known::Call(record) => *record,
-        Known::Nothing => return app.begin_anew(&call, attempt).await,
-        Known::NotSaid => return app.fall_back_by_line(&call.to).await,
-    };
-    record.attempts = record.attempts.max(attempt);
-    if record.intention.is_some() {
-        // Whatever follows, a transfer of an hour too, the model has no part in it.
-        app.over_for_good(&record.call);
-    }
-    match &record.intention {
-        Some(Intention::HangUp) => Spoken::hang_up(),
-        Some(Intention::Transfer(destination)) => {
-            match app.who_answers(Some(&record.business), &record.to).await {
-                Ok(answerer) => match answerer.business.destination(destination) {
-                    Some(destination) => app.transfer(destination, &record.to),
-                    None => app.fall_back(&answerer.business, &record.to),
-                },
-                Err(nobody) => app.without_answerer(nobody, &record),
+    let (known, history) = app.look_up_with_history(&call.call).await;
+    let opening = match known {
+        Known::Call(record) => {
+            let taken = record.attempts;
+            let record = CallRecord { attempts: taken.max(attempt), ..*record };
+            if record.intention.is_none() && app.can_only_hold(attempt > taken) {
+                return app.keep_waiting(&call.call, taken, Some(&record.business)).await;
             }
+            if record.intention.is_none() {
+                return app.resume(record, history, Interruption::LineLost, MAX_ATTEMPTS).await;
+            }
+            // A question that is not waited for any more must not hold one of the store's connections.
+            drop(history);
+            return app.as_meant(&record).await;
         }
-        Some(Intention::FallBack) => match app.who_answers(Some(&record.business), &record.to).await {
-            Ok(answerer) => app.fall_back(&answerer.business, &record.to),
-            Err(nobody) => app.without_answerer(nobody, &record),
-        },
-        None => app.resume(record, Interruption::LineLost, MAX_ATTEMPTS).await,
+        Known::Nothing | Known::NotSaid if app.can_only_hold(attempt > 1) => {
+            return app.keep_waiting(&call.call, attempt.saturating_sub(1), None).await;
+        }
+        Known::Nothing => Opening::Greet,
+        // Who means to leave does so by Twilio's REST interface, and is not asked for here. So it was an accident, or as good
+        // as one: whom the model had said goodbye to will say so.
+        Known::NotSaid => go_on(None, Interruption::LineLost),
+    };
+    drop(history);
+    app.begin_anew(&call, attempt, opening).await
+}
+
+/// How a call goes on of which the ledger told this. Not to know what was said is not to know that nothing was.
+pub(super) fn go_on(history: Option<Vec<Turn>>, why: Interruption) -> Opening {
+    match (history, why) {
+        (Some(history), why) => Opening::Resume { history, why },
+        (None, Interruption::LineLost) => {
+            Opening::Resume { history: Vec::new(), why: Interruption::LineLostAndForgotten }
+        }
+        (None, why) => Opening::Resume { history: Vec::new(), why },
     }
 }
 
@@ -76,6 +95,27 @@ impl App {
         }
     }
 
+    /// Whether this process carries no call to its end any more.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.tasks.drained_soon().is_cancelled()
+    }
+
+    /// Whether a call can go on only in a later process: the stream of our last answer came back to us, who take none, so
+    /// there is nobody else; or we are gone before a stream could come.
+    fn can_only_hold(&self, came_back: bool) -> bool {
+        self.is_leaving() && (came_back || self.tasks.hard().is_cancelled())
+    }
+
+    async fn keep_waiting(&self, call: &CallSid, attempts: u8, business: Option<&BusinessId>) -> Spoken {
+        tracing::info!(call.id = %call, "a caller is kept on the line until another process can be asked");
+        let business = match business {
+            // Most likely known from the call itself; what cannot be asked is no reason to say nothing.
+            Some(id) => self.directory.business(id).await.ok().flatten(),
+            None => None,
+        };
+        self.hold(attempts, business.as_ref().map_or(ENGLISH, |business| &business.language))
+    }
+
     async fn look_up(&self, call: &CallSid) -> Known {
         match tokio::time::timeout(LEDGER_PATIENCE, self.ledger.call(call)).await {
             Ok(Ok(Some(record))) => return Known::Call(Box::new(record)),
@@ -89,38 +129,69 @@ impl App {
         Known::NotSaid
     }
 
-    /// A call whose instance died before it could write it down: what is meant is never written before that, so nothing
-    /// was. It begins again, as one of its line, unless its streams were tried often enough.
-    async fn begin_anew(self: &Arc<Self>, call: &NextRequest, attempt: u8) -> Spoken {
-        let (Some(account), true) =
-            (&call.account, attempt < MAX_ATTEMPTS && !self.tasks.hard().is_cancelled())
-        else {
-            return self.fall_back_by_line(&call.to).await;
+    /// A call of which the ledger tells nothing. Its instance died before it could write it down, and what is meant is never
+    /// written before that, so nothing was; or the ledger is away. It begins again, as one of its line, unless its streams
+    /// were tried often enough.
+    async fn begin_anew(self: &Arc<Self>, call: &NextRequest, attempt: u8, opening: Opening) -> Spoken {
+        let parties = Parties { from: &call.from, to: &call.to };
+        let (Some(account), true) = (&call.account, attempt < MAX_ATTEMPTS) else {
+            return self.fall_back_by_line(parties).await;
         };
         let answerer = match self.who_answers(None, &call.to).await {
             Ok(answerer) => answerer,
-            Err(Nobody::NoPlan(business)) => return self.fall_back(&business, &call.to),
-            Err(Nobody::Unknown | Nobody::Store(_)) => return Spoken::goodbye(words::CANNOT_ANSWER),
+            Err(nobody) => return self.without_answerer(&nobody, None, parties),
         };
         let leg = Leg { call: &call.call, account, from: &call.from, to: &call.to };
         let record = CallRecord { attempts: attempt + 1, ..self.record(&leg, &answerer) };
         tracing::info!(call.id = %record.call, attempt = record.attempts, "a call begins again");
-        self.connect(&answerer, record, Opening::Greet, Slot::Wanted)
+        self.connect(&answerer, record, opening, Slot::Wanted)
     }
 
-    /// What was said so far; nothing when the ledger cannot be asked. A call goes on without a memory rather than not.
-    pub(super) async fn history(&self, call: &CallSid) -> Vec<Turn> {
-        match tokio::time::timeout(LEDGER_PATIENCE, self.ledger.turns(call)).await {
-            Ok(Ok(turns)) => turns,
+    /// Does what a call meant to do when its stream closed. Whatever follows, a transfer of an hour too, the model has no
+    /// part in it.
+    async fn as_meant(self: &Arc<Self>, record: &CallRecord) -> Spoken {
+        self.over_for_good(&record.call);
+        if record.intention == Some(Intention::HangUp) {
+            return Spoken::hang_up();
+        }
+        let answerer = match self.who_answers(Some(&record.business), &record.to).await {
+            Ok(answerer) => answerer,
+            Err(nobody) => return self.without_business(&nobody, record),
+        };
+        let destination = match &record.intention {
+            Some(Intention::Transfer(destination)) => answerer.business.destination(destination),
+            Some(Intention::HangUp | Intention::FallBack) | None => None,
+        };
+        match destination {
+            Some(destination) => self.transfer(destination, &record.to),
+            None => self.fall_back(&answerer.business, Parties::of(record)),
+        }
+    }
+
+    /// What the ledger knows of a call, and its answer to what was said in it: both are asked at once, for the caller hears
+    /// nothing meanwhile.
+    async fn look_up_with_history(&self, call: &CallSid) -> (Known, BoxFuture<'_, Option<Vec<Turn>>>) {
+        let (asked, told) = (call.clone(), call.clone());
+        let known = async move { self.look_up(&asked).await };
+        let history = async move { self.history(&told).await };
+        match select(known.boxed(), history.boxed()).await {
+            Either::Left((known, history)) => (known, history),
+            Either::Right((history, known)) => (known.await, ready(history).boxed()),
+        }
+    }
+
+    /// What was said so far; none when the ledger cannot be asked. A call goes on without a memory rather than not.
+    pub(super) async fn history(&self, call: &CallSid) -> Option<Vec<Turn>> {
+        match tokio::time::timeout(HISTORY_PATIENCE, self.ledger.turns(call)).await {
+            Ok(Ok(turns)) => return Some(turns),
             Ok(Err(error)) => {
                 tracing::warn!(call.id = %call, %error, "a call is resumed without its history");
-                Vec::new()
             }
             Err(_) => {
                 tracing::warn!(call.id = %call, "a call is resumed without its history: the ledger is slow");
-                Vec::new()
             }
         }
+        None
     }
 
     /// Keeps that nothing is meant to happen any more when the stream of a call closes.
@@ -134,48 +205,53 @@ impl App {
         }
     }
 
-    /// One more stream for a call, or its fallback when it had `most` already.
+    /// How many streams a call may have by now, of which the first minutes may have `most`.
+    pub(super) fn allowed(&self, record: &CallRecord, most: u8) -> u8 {
+        let more = (self.clock)().saturating_sub(record.started_ms) / ONE_MORE_EVERY_MS;
+        most.saturating_add(u8::try_from(more.max(0)).unwrap_or(u8::MAX))
+    }
+
+    /// One more stream for a call, or its fallback when it had as many as it may.
     pub(super) async fn resume(
         self: &Arc<Self>,
         mut record: CallRecord,
+        history: impl Future<Output = Option<Vec<Turn>>> + Send,
         why: Interruption,
         most: u8,
     ) -> Spoken {
-        let answerer = match self.who_answers(Some(&record.business), &record.to).await {
+        let (answerer, history) = tokio::join!(self.who_answers(Some(&record.business), &record.to), history);
+        let answerer = match answerer {
             Ok(answerer) => answerer,
             Err(nobody) => {
                 self.over_for_good(&record.call);
-                return self.without_answerer(nobody, &record);
+                return self.without_business(&nobody, &record);
             }
         };
-        if record.attempts >= most || self.tasks.hard().is_cancelled() {
+        if record.attempts >= self.allowed(&record, most) {
             tracing::warn!(call.id = %record.call, attempts = record.attempts, "a call is not resumed again, and got the fallback");
             self.over_for_good(&record.call);
-            return self.fall_back(&answerer.business, &record.to);
+            return self.fall_back(&answerer.business, Parties::of(&record));
         }
         record.attempts += 1;
         record.intention = None;
         record.instance = self.instance.clone();
         tracing::info!(call.id = %record.call, attempt = record.attempts, "a call is resumed");
-        let history = self.history(&record.call).await;
-        self.connect(&answerer, record, Opening::Resume { history, why }, Slot::Wanted)
+        self.connect(&answerer, record, go_on(history, why), Slot::Wanted)
     }
 
     /// What is left for a caller whose business cannot be found any more.
-    pub(super) fn without_answerer(&self, nobody: Nobody, record: &CallRecord) -> Spoken {
+    fn without_business(&self, nobody: &Nobody, record: &CallRecord) -> Spoken {
         tracing::warn!(call.id = %record.call, "a call cannot go on: {nobody}");
-        match nobody {
-            Nobody::NoPlan(business) => self.fall_back(&business, &record.to),
-            Nobody::Unknown | Nobody::Store(_) => Spoken::goodbye(words::CANNOT_ANSWER),
-        }
+        self.without_answerer(nobody, Some(&record.business), Parties::of(record))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::house::{ACCOUNT, CALL, CALLER, House, LINE, NOW_S};
+    use super::super::words;
     use super::*;
-    use crate::domain::DestinationId;
+    use crate::domain::{DestinationId, Sentence};
 
     /// Twilio's form when a stream has ended and the caller is still there.
     const WAITING: [(&str, &str); 5] = [
@@ -224,11 +300,37 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_past_that_is_not_known_is_not_taken_for_none() {
+        let resume = |why| Opening::Resume { history: Vec::new(), why };
+        assert_eq!(go_on(Some(Vec::new()), Interruption::LineLost), resume(Interruption::LineLost));
+        assert_eq!(go_on(None, Interruption::LineLost), resume(Interruption::LineLostAndForgotten));
+        let failed = || Interruption::TransferFailed("the front office".to_owned());
+        assert_eq!(go_on(None, failed()), resume(failed()));
+    }
+
     #[tokio::test]
     async fn a_third_accident_is_none() {
         let (house, twiml) = after(3, None).await;
         assert!(twiml.contains("+15550001111"), "{twiml}");
         assert!(!house.waits(4));
+    }
+
+    #[tokio::test]
+    async fn a_call_of_an_hour_is_handed_on_more_often_and_not_for_ever() {
+        let house = House::new().await;
+        house.keep(3, None).await;
+        let record = house.record().await;
+        let (hour, young) =
+            (CallRecord { started_ms: record.started_ms - 3_600_000, ..record.clone() }, record);
+        assert_eq!(house.app.allowed(&young, MAX_ATTEMPTS), MAX_ATTEMPTS);
+        assert_eq!(house.app.allowed(&hour, MAX_ATTEMPTS), MAX_ATTEMPTS + 30);
+        let ahead = CallRecord { started_ms: i64::MAX, ..young };
+        assert_eq!(
+            house.app.allowed(&ahead, MAX_ATTEMPTS),
+            MAX_ATTEMPTS,
+            "a clock that is ahead takes nothing"
+        );
     }
 
     #[tokio::test]
@@ -245,6 +347,55 @@ mod tests {
         assert!(second.twiml().contains("/twilio-next?attempt=3"), "{}", second.body);
         let third = house.post("/twilio-next?attempt=3", &WAITING).await;
         assert!(third.twiml().contains("+15550001111"), "{}", third.body);
+    }
+
+    #[tokio::test]
+    async fn a_process_that_drains_sends_the_stream_to_the_public_name_and_begins_nothing() {
+        for leaving in [false, true] {
+            let house = House::new().await;
+            house.keep(1, None).await;
+            let tasks = &house.app.tasks;
+            let word = if leaving { tasks.drained_soon() } else { tasks.soft() };
+            word.cancel();
+            let answer = house.post("/twilio-next", &WAITING).await;
+            assert!(answer.twiml().starts_with("<Connect") && answer.twiml().contains("?attempt=2"));
+            assert!(!house.waits(2) && house.app.registry.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_nobody_took_while_we_leave_keeps_the_caller_on_the_line_and_does_not_count() {
+        let house = House::new().await;
+        house.keep(2, None).await;
+        house.app.tasks.drained_soon().cancel();
+        let held = house.post("/twilio-next?attempt=3", &WAITING).await;
+        assert!(held.twiml().starts_with("<Say>One moment"), "{}", held.body);
+        assert!(held.twiml().ends_with("/twilio-next?attempt=2</Redirect>"), "{}", held.body);
+        assert!(!held.twiml().contains("+15550001111") && house.app.registry.is_empty());
+        // The next process goes on with it.
+        let next = house.another();
+        let resumed = next.post("/twilio-next?attempt=2", &WAITING).await;
+        assert!(resumed.twiml().starts_with("<Connect") && next.waits(3), "{}", resumed.body);
+    }
+
+    #[tokio::test]
+    async fn a_process_that_stops_now_keeps_every_caller_on_the_line() {
+        let house = House::new().await;
+        house.app.tasks.hard().cancel();
+        let unknown = house.post("/twilio-next", &WAITING).await;
+        assert!(unknown.twiml().ends_with("/twilio-next</Redirect>"), "{}", unknown.body);
+        house.keep(1, None).await;
+        let known = house.post("/twilio-next", &WAITING).await;
+        assert_eq!(known.twiml(), unknown.twiml());
+        assert!(known.twiml().matches("<Pause length=\"2\"/>").count() == 4, "{}", known.body);
+    }
+
+    #[tokio::test]
+    async fn what_was_meant_is_carried_out_by_a_process_that_stops_too() {
+        let house = House::new().await;
+        house.keep(1, Some(Intention::HangUp)).await;
+        house.app.tasks.hard().cancel();
+        assert_eq!(house.post("/twilio-next", &WAITING).await.twiml(), "<Hangup/>");
     }
 
     #[tokio::test]
@@ -272,12 +423,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn with_the_store_down_the_caller_hears_an_apology() {
+    async fn with_the_ledger_down_a_call_of_a_known_business_goes_on_and_not_for_ever() {
+        let known = House::new().await.store;
+        let house = House::with(|_| Arc::new(known)).await;
+        house.keep(1, None).await;
+        house.store.close().await;
+        let answer = house.post("/twilio-next", &WAITING).await;
+        assert!(answer.twiml().starts_with("<Connect"), "{}", answer.body);
+        assert!(answer.twiml().contains("/twilio-next?attempt=2") && house.waits(2), "{}", answer.body);
+        let answer = house.post("/twilio-next?attempt=3", &WAITING).await;
+        assert!(answer.twiml().contains("+15550001111"), "{}", answer.body);
+    }
+
+    #[tokio::test]
+    async fn with_the_store_down_the_caller_hears_an_apology_and_may_leave_a_message() {
         let house = House::new().await;
         house.keep(1, None).await;
         house.store.close().await;
         let answer = house.post("/twilio-next", &WAITING).await;
-        assert_eq!(answer.twiml(), format!("<Say>{}</Say><Hangup/>", words::CANNOT_ANSWER));
+        let apology = format!("<Say>{}</Say><Record ", Sentence::LeaveMessage.in_english());
+        assert!(answer.twiml().starts_with(&apology), "{}", answer.body);
     }
 
     #[tokio::test]

@@ -9,6 +9,10 @@ pub const MEDIA: &str = "/twilio-media";
 pub const NEXT: &str = "/twilio-next";
 /// What became of a transfer.
 pub const DIAL: &str = "/twilio-dial";
+/// A caller has left a voicemail: what is next.
+pub const VOICEMAIL: &str = "/twilio-voicemail";
+/// What became of a recording.
+pub const RECORDING: &str = "/twilio-recording";
 /// What became of a call.
 pub const STATUS: &str = "/twilio-status";
 /// What became of a stream.
@@ -31,4 +35,5 @@ pub const API: &str = "/api";
 pub const API_DOCUMENT: &str = "/api/openapi.json";
 
 /// All of them, for the hint a nearly right path gets.
-pub(super) const ALL: [&str; 9] = [VOICE, MEDIA, NEXT, DIAL, STATUS, STREAM_STATUS, HEALTH, READY, API];
+pub(super) const ALL: [&str; 11] =
+    [VOICE, MEDIA, NEXT, DIAL, VOICEMAIL, RECORDING, STATUS, STREAM_STATUS, HEALTH, READY, API];

@@ -43,12 +43,15 @@ pub(super) enum Kind {
     WrongContentType,
     Mistakes,
     Failed,
+    NoTwilio,
+    TwilioRefused,
     StoreAway,
+    TwilioAway,
 }
 
 impl Kind {
     /// All of them, by status.
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::BadRequest,
         Self::NotJson,
         Self::OtherId,
@@ -66,7 +69,10 @@ impl Kind {
         Self::WrongContentType,
         Self::Mistakes,
         Self::Failed,
+        Self::NoTwilio,
+        Self::TwilioRefused,
         Self::StoreAway,
+        Self::TwilioAway,
     ];
 
     /// Its status, its name, which never changes, and what it is, in a few words.
@@ -103,8 +109,15 @@ impl Kind {
                 (StatusCode::UNPROCESSABLE_ENTITY, "mistakes", "There are mistakes in what was sent")
             }
             Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "failed", "It failed on our side"),
+            Self::NoTwilio => {
+                (StatusCode::NOT_IMPLEMENTED, "no-twilio", "There are no credentials for Twilio here")
+            }
+            Self::TwilioRefused => (StatusCode::BAD_GATEWAY, "twilio-refused", "Twilio refuses it"),
             Self::StoreAway => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store-away", "The store is away for the moment")
+            }
+            Self::TwilioAway => {
+                (StatusCode::SERVICE_UNAVAILABLE, "twilio-away", "Twilio is away or busy for the moment")
             }
         }
     }
@@ -139,6 +152,13 @@ impl Kind {
             Self::WrongContentType => "Send `Content-Type: application/json`.",
             Self::Mistakes => "`errors` has all of them, each with its place. Nothing was written.",
             Self::Failed => "The log of the instance says why; `x-frontdesk-hop` says which instance.",
+            Self::NoTwilio => {
+                "Set `TWILIO_ACCOUNT_SID` beside `TWILIO_AUTH_TOKEN`, or `TWILIO_API_KEY` with `TWILIO_API_SECRET`."
+            }
+            Self::TwilioRefused => {
+                "`detail` has Twilio's own code: most often the credentials are those of another account."
+            }
+            Self::TwilioAway => "Ask again after `retry-after` seconds.",
             Self::StoreAway => {
                 "Ask again after `retry-after` seconds. Of a write it is not known whether it was done: writing again does no harm."
             }

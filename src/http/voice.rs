@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 
-use super::answer::{Leg, Nobody, Spoken};
+use super::answer::{Leg, Nobody, Parties, Spoken};
 use super::signed::Signed;
 use super::{App, words};
 use crate::domain::BusinessId;
@@ -22,21 +22,19 @@ pub(super) async fn voice(State(app): State<Arc<App>>, request: Signed<IncomingC
         return Spoken::goodbye(words::CANNOT_ANSWER);
     };
     let leg = Leg { call: &call.call, account, from: &call.from, to: &call.to };
-    let answerer = match wanted {
+    let parties = Parties { from: &call.from, to: &call.to };
+    let answerer = match &wanted {
         Ok(wanted) => app.who_answers(wanted.as_ref(), &call.to).await,
         Err(_) => Err(Nobody::Unknown),
     };
     match answerer {
-        Ok(answerer) if app.tasks.hard().is_cancelled() => {
-            tracing::warn!(call.id = %call.call, "a call came while this instance was stopping, and got the fallback");
-            app.fall_back(&answerer.business, &call.to)
-        }
         Ok(answerer) => app.connect_within_plan(&answerer, app.record(&leg, &answerer)).await,
         Err(nobody) => {
             let answer = match &nobody {
                 Nobody::Unknown => Spoken::goodbye(words::NOT_IN_SERVICE),
-                Nobody::NoPlan(business) => app.fall_back(business, &call.to),
-                Nobody::Store(_) => Spoken::goodbye(words::CANNOT_ANSWER),
+                Nobody::NoPlan(_) | Nobody::Store(_) => {
+                    app.without_answerer(&nobody, wanted.ok().flatten().as_ref(), parties)
+                }
             };
             tracing::warn!(call.id = %call.call, "a caller could not be connected with a model: {nobody}");
             answer
@@ -50,6 +48,7 @@ mod tests {
 
     use super::super::house::{ACCOUNT, CALL, CALLER, House, LINE, MOST_CALLS, NOW_S, RINGING};
     use super::words;
+    use crate::domain::Sentence;
 
     const FALLBACK: &str = "+15550001111";
 
@@ -139,7 +138,11 @@ mod tests {
         let spoken = house.post("/twilio-voice?businessId=business-2", &RINGING).await;
         assert_eq!(spoken.twiml(), "<Say>Please write to sol@example.com.</Say><Hangup/>");
         let silent = house.post("/twilio-voice?businessId=business-3", &RINGING).await;
-        assert_eq!(silent.twiml(), format!("<Say>{}</Say><Hangup/>", words::CANNOT_ANSWER));
+        assert!(
+            silent
+                .twiml()
+                .starts_with(&format!("<Say>{}</Say><Record ", Sentence::LeaveMessage.in_english()))
+        );
     }
 
     #[tokio::test]
@@ -155,20 +158,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_that_is_down_is_an_apology_and_not_an_error() {
+    async fn a_store_that_is_down_is_an_apology_and_a_recorded_message_and_not_an_error() {
         let house = House::new().await;
         house.store.close().await;
-        let answer = house.post("/twilio-voice", &RINGING).await;
-        assert_eq!(answer.twiml(), format!("<Say>{}</Say><Hangup/>", words::CANNOT_ANSWER));
+        for (target, business) in [
+            ("/twilio-voice", "?from="),
+            ("/twilio-voice?businessId=business-2", "?businessId=business-2&amp;from="),
+        ] {
+            let answer = house.post(target, &RINGING).await;
+            let apology = format!("<Say>{}</Say><Record ", Sentence::LeaveMessage.in_english());
+            assert!(answer.twiml().starts_with(&apology), "{}", answer.body);
+            assert!(answer.twiml().contains(&format!("/twilio-recording{business}")), "{}", answer.body);
+        }
     }
 
     #[tokio::test]
-    async fn while_draining_calls_are_still_taken_and_while_stopping_they_fall_back() {
+    async fn a_process_that_drains_or_stops_sends_the_caller_to_the_public_name_and_begins_nothing() {
         let house = House::new().await;
-        house.app.tasks.soft().cancel();
-        assert!(house.post("/twilio-voice", &RINGING).await.twiml().starts_with("<Connect"));
-        house.app.tasks.hard().cancel();
-        assert!(house.post("/twilio-voice", &RINGING).await.twiml().contains(FALLBACK));
+        for word in [house.app.tasks.soft(), house.app.tasks.drained_soon(), house.app.tasks.hard()] {
+            word.cancel();
+            let answer = house.post("/twilio-voice", &RINGING).await;
+            assert!(answer.twiml().starts_with("<Connect"), "{}", answer.body);
+            assert!(house.app.registry.is_empty() && !house.waits(1));
+            // Whoever meets the stream carries the call: the pass is as good as any.
+            assert_eq!(house.app.pass_key.check(answer.token(), NOW_S).unwrap().attempt, 1);
+        }
     }
 
     #[tokio::test]

@@ -24,6 +24,9 @@ const SETTLE_PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from
 /// many notices for it go by at the store's speed and not at its own, and nobody behind them waits.
 const REST: Duration = Duration::from_secs(30);
 
+/// When it is looked again whether a call is over that goes on after all: a minute of it is not much of a conversation.
+const GOES_ON: Duration = Duration::from_secs(60);
+
 /// The most by which what is put off comes later than the rest is over: spread enough that a thousand notices come two a
 /// second, and a receiver that is back has all of them soon.
 const LONGEST_PUT_OFF: Duration = Duration::from_secs(10 * 60);
@@ -61,6 +64,12 @@ pub(super) async fn deliver(settings: &OutboxSettings, notice: &Notice) -> Optio
     match told {
         Ok(Told::Receiver) => {
             tracing::debug!(business.id = %notice.business, notice.id = %notice.id, about, tries, "told a business");
+        }
+        Ok(Told::NotYet) => {
+            tracing::debug!(business.id = %notice.business, notice.id = %notice.id, about, "a call goes on after all");
+            let again_ms = now_ms.saturating_add(millis(GOES_ON));
+            settle(settings, notice, Delivery::Later(again_ms, "the call goes on".to_owned())).await;
+            return None;
         }
         Ok(Told::Nobody) => {
             tracing::info!(business.id = %notice.business, notice.id = %notice.id, about, "nobody is there to be told any more");
@@ -109,6 +118,8 @@ pub(super) async fn put_off(settings: &OutboxSettings, notice: &Notice, rest: Re
 
 enum Told {
     Receiver,
+    /// It was taken back: a transfer nobody answered has come back.
+    NotYet,
     /// The business is gone, or has no webhook any more.
     Nobody,
 }
@@ -116,6 +127,9 @@ enum Told {
 async fn tell(settings: &OutboxSettings, notice: &Notice) -> Result<Told, Untold> {
     let Some(webhook) = webhook(settings, notice).await? else { return Ok(Told::Nobody) };
     let happened = happened(settings, notice).await?;
+    if matches!(&happened, Happened::CallEnded(record, _) if record.ended_ms.is_none()) {
+        return Ok(Told::NotYet);
+    }
     let body: Pii<String> = words::body(notice, &happened)?;
     let at_s = (settings.clock)().div_euclid(1_000);
     settings.client.send(&webhook, &notice.id, at_s, body.reveal()).await?;
@@ -146,6 +160,11 @@ async fn happened(settings: &OutboxSettings, notice: &Notice) -> Result<Happened
                 return Err(Untold::NotTheirs);
             }
             Ok(Happened::MessageTaken(Box::new(message)))
+        }
+        About::VoicemailLeft { recording, .. } => {
+            let voicemail = ledger.voicemail(&notice.business, recording);
+            let voicemail = asked("look up a voicemail to tell of", voicemail).await?;
+            Ok(Happened::VoicemailLeft(Box::new(voicemail.ok_or(Untold::Missing)?)))
         }
         About::LimitReached { limit, day } => Ok(Happened::LimitReached(*limit, day.clone())),
     }

@@ -11,14 +11,13 @@ mod pauses;
 mod testing;
 mod words;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use self::delivery::{STORE_PATIENCE, asked};
@@ -27,7 +26,7 @@ use self::pauses::Chance;
 use crate::clients::{DELIVERY_PATIENCE, WebhookClient};
 use crate::domain::BusinessId;
 use crate::lifecycle::{LAST_WORDS, Tasks};
-use crate::store::{self, Directory, Ledger, StoreError};
+use crate::store::{self, Directory, Ledger, Nudge, StoreError};
 
 /// How often the store is asked what is due, with half of it more or less: a nudge is quicker, and this finds what other
 /// instances posted and left, and what is tried again.
@@ -67,23 +66,6 @@ pub struct OutboxSettings {
     pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
     /// What chance begins with: another on each instance, so that they do not ask in step.
     pub seed: u64,
-}
-
-/// Says that there is something to tell. Saying it is never a wait, and said twice it is heard once.
-#[derive(Clone, Default)]
-pub struct Nudge(Arc<Notify>);
-
-impl Nudge {
-    /// There is something to tell now.
-    pub fn nudge(&self) {
-        self.0.notify_one();
-    }
-}
-
-impl fmt::Debug for Nudge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Nudge")
-    }
 }
 
 /// Begins to tell, in the background. New notices are taken until shortly before the process ends, so that what the last
@@ -138,7 +120,7 @@ impl Loop {
             let has_room = self.in_hand.room() > 0;
             tokio::select! {
                 Some(landed) = self.under_way.next() => self.land(landed),
-                () = self.settings.nudge.0.notified(), if has_room => return,
+                () = self.settings.nudge.heard(), if has_room => return,
                 () = &mut over => return,
             }
             // Half a hand, so that the store is not asked for one at a time.

@@ -21,7 +21,8 @@ use super::{LEASE, Nudge, OutboxSettings, begin};
 use crate::clients::{Reach, WebhookClient, WebhookSettings, tls_with_public_roots};
 use crate::domain::{
     About, AccountSid, BusinessId, BusinessImport, CallRecord, CallSid, DestinationId, Ending, InstanceId,
-    Limit, Message, MicroDollars, Notice, Pii, PlanId, Recording, Speaker, Turn, Usage,
+    Limit, Message, MicroDollars, Notice, Pii, PlanId, Recording, RecordingSid, Speaker, Turn, Usage,
+    Voicemail,
 };
 use crate::lifecycle::Tasks;
 use crate::store::{Directory as _, Outbox as _, Sqlite};
@@ -288,5 +289,20 @@ pub(super) fn message() -> Message {
         contact: Pii::new("rosalind@example.com".to_owned()),
         text: Pii::new("Please ring back".to_owned()),
         taken_ms: BEGAN_MS + 40_000,
+    }
+}
+
+pub(super) fn voicemail() -> Voicemail {
+    let recording = "RE00000000000000000000000000000001";
+    Voicemail {
+        recording: RecordingSid::parse(recording).unwrap(),
+        call: call_sid(),
+        account: AccountSid::parse("AC1").unwrap(),
+        business: business_id("business-1"),
+        from: Pii::new("+14155550123".to_owned()),
+        to: Pii::new("+15551234567".to_owned()),
+        url: Pii::new(format!("https://api.twilio.com/2010-04-01/Accounts/AC1/Recordings/{recording}")),
+        length_ms: 7_000,
+        left_ms: BEGAN_MS + 50_000,
     }
 }

@@ -50,6 +50,55 @@ async fn the_end_of_a_call_is_told_with_what_was_said() {
 }
 
 #[tokio::test]
+async fn a_call_that_comes_back_from_a_transfer_is_told_of_when_it_is_over_for_good() {
+    let receiver = Receiver::new(&[Reply::Status(200)]).await;
+    let house = House::new(&[("business-1", &receiver.url)]).await;
+    let (call, ledger) = (record(), &house.store);
+    let opened = CallRecord { ended_ms: None, ending: None, ..call.clone() };
+    assert!(ledger.open_call(&opened).await.unwrap());
+    let instance = InstanceId::parse("here").unwrap();
+    let over = |attempt, ending, after_ms| StreamEnd {
+        attempt,
+        instance: instance.clone(),
+        ending,
+        usage: Usage::default(),
+        cost: MicroDollars::default(),
+        at_ms: BEGAN_MS + after_ms,
+    };
+    assert!(ledger.claim_attempt(&call.call, 1, &instance).await.unwrap());
+    ledger.end_stream(&call.call, &over(1, call.ending.clone().unwrap(), 100_000)).await.unwrap();
+    assert!(ledger.claim_attempt(&call.call, 2, &instance).await.unwrap());
+    let running = house.begin();
+    let waits = house.tried(1).await;
+    assert_eq!((waits.last_error.as_deref(), receiver.heard()), (Some("the call goes on"), 0));
+    ledger.end_stream(&call.call, &over(2, Ending::CallerHungUp, 190_000)).await.unwrap();
+    house.later(waits.due_ms.unwrap() - NOW_MS);
+    running.nudge.nudge();
+    house.all_told("business-1").await;
+    let heard = receiver.heard.lock().unwrap();
+    let [(_, body)] = &heard[..] else { panic!("{} requests", heard.len()) };
+    assert_eq!(body["data"]["ending"]["how"], "callerHungUp");
+    assert_eq!(body["data"]["durationSeconds"], 188.0);
+}
+
+#[tokio::test]
+async fn a_voicemail_is_told_with_where_to_hear_it() {
+    let receiver = Receiver::new(&[Reply::Status(204)]).await;
+    let house = House::new(&[("business-1", &receiver.url)]).await;
+    let voicemail = voicemail();
+    let (call, recording) = (voicemail.call.clone(), voicemail.recording.clone());
+    let notice = Notice::new(business_id("business-1"), About::VoicemailLeft { call, recording }, BEGAN_MS);
+    house.store.keep_voicemail(&voicemail, Some(&notice)).await.unwrap();
+    let _running = house.begin();
+    house.all_told("business-1").await;
+    let heard = receiver.heard.lock().unwrap();
+    let [(headers, body)] = &heard[..] else { panic!("{} requests", heard.len()) };
+    assert_eq!(headers["webhook-id"], notice.id.as_str());
+    assert_eq!((&body["type"], &body["data"]["durationMs"]), (&"voicemail.left".into(), &7_000.into()));
+    assert_eq!(body["data"]["recordingUrl"], voicemail.url.reveal().as_str());
+}
+
+#[tokio::test]
 async fn a_message_is_told_as_soon_as_somebody_nudges() {
     let receiver = Receiver::new(&[Reply::Status(204)]).await;
     let house = House::new(&[("business-1", &receiver.url)]).await;

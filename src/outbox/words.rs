@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::domain::{
     About, CallRecord, Ending, Limit, Message, MicroDollars, Notice, Pii, Recording, Speaker, Turn, Usage,
+    Voicemail,
 };
 
 /// How long all turns of a call may be together, as JSON in bytes: half an hour of talk is some 40 KB, and with the rest
@@ -22,6 +23,8 @@ pub(super) enum Happened {
     CallEnded(Box<CallRecord>, Vec<Turn>),
     /// Somebody left a message.
     MessageTaken(Box<Message>),
+    /// Somebody left a voicemail.
+    VoicemailLeft(Box<Voicemail>),
     /// A plan is at a limit.
     LimitReached(Limit, String),
 }
@@ -93,6 +96,20 @@ struct MessageTaken<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+struct VoicemailLeft<'a> {
+    call_id: &'a str,
+    business_id: &'a str,
+    from: &'a Pii<String>,
+    to: &'a Pii<String>,
+    left_at: String,
+    duration_ms: u64,
+    recording_sid: &'a str,
+    /// Twilio's own; with `.mp3` behind it, the audio in that form.
+    recording_url: &'a Pii<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct LimitReached<'a> {
     business_id: &'a str,
     limit: Limit,
@@ -107,6 +124,9 @@ pub(super) fn body(notice: &Notice, happened: &Happened) -> Result<Pii<String>, 
             told("call.ended", at_ms, call_ended(record, turns)?)
         }
         Happened::MessageTaken(message) => told("message.taken", message.taken_ms, message_taken(message)),
+        Happened::VoicemailLeft(voicemail) => {
+            told("voicemail.left", voicemail.left_ms, voicemail_left(voicemail))
+        }
         Happened::LimitReached(limit, day) => {
             let data = LimitReached { business_id: notice.business.as_str(), limit: *limit, day };
             told("plan.limit_reached", notice.created_ms, data)
@@ -120,6 +140,7 @@ pub(super) fn name(about: &About) -> &'static str {
     match about {
         About::CallEnded { .. } => "call.ended",
         About::MessageTaken { .. } => "message.taken",
+        About::VoicemailLeft { .. } => "voicemail.left",
         About::LimitReached { .. } => "plan.limit_reached",
     }
 }
@@ -184,6 +205,19 @@ fn message_taken(message: &Message) -> MessageTaken<'_> {
     }
 }
 
+fn voicemail_left(voicemail: &Voicemail) -> VoicemailLeft<'_> {
+    VoicemailLeft {
+        call_id: voicemail.call.as_str(),
+        business_id: voicemail.business.as_str(),
+        from: &voicemail.from,
+        to: &voicemail.to,
+        left_at: rfc3339(voicemail.left_ms),
+        duration_ms: voicemail.length_ms,
+        recording_sid: voicemail.recording.as_str(),
+        recording_url: &voicemail.url,
+    }
+}
+
 fn cut(text: &Pii<String>) -> &str {
     let text = text.reveal();
     text.get(..text.floor_char_boundary(MOST_TEXT_BYTES)).unwrap_or(text)
@@ -230,7 +264,7 @@ fn dollars(cost: MicroDollars) -> String {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::testing::{message, notice_of, record, turn};
+    use super::super::testing::{message, notice_of, record, turn, voicemail};
     use super::*;
 
     fn shown(about: About, happened: &Happened) -> Value {
@@ -279,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_and_a_limit_are_told() {
+    fn a_message_a_voicemail_and_a_limit_are_told() {
         let message = message();
         let about = About::MessageTaken { call: message.call.clone(), tool_call: message.tool_call.clone() };
         assert_eq!(
@@ -294,6 +328,26 @@ mod tests {
                     "contact": "rosalind@example.com",
                     "text": "Please ring back",
                     "takenAt": "2026-09-21T14:14:00.000Z",
+                },
+            })
+        );
+        let voicemail = voicemail();
+        let (call, recording) = (voicemail.call.clone(), voicemail.recording.clone());
+        assert_eq!(
+            shown(About::VoicemailLeft { call, recording }, &Happened::VoicemailLeft(Box::new(voicemail))),
+            json!({
+                "type": "voicemail.left",
+                "timestamp": "2026-09-21T14:14:10.000Z",
+                "data": {
+                    "callId": "CA00000000000000000000000000000001",
+                    "businessId": "business-1",
+                    "from": "+14155550123",
+                    "to": "+15551234567",
+                    "leftAt": "2026-09-21T14:14:10.000Z",
+                    "durationMs": 7_000,
+                    "recordingSid": "RE00000000000000000000000000000001",
+                    "recordingUrl":
+                        "https://api.twilio.com/2010-04-01/Accounts/AC1/Recordings/RE00000000000000000000000000000001",
                 },
             })
         );

@@ -183,7 +183,7 @@ impl Caller {
 }
 
 /// Whether a stretch of µ-law is a sound a human would notice.
-fn is_audible(audio: &[u8]) -> bool {
+pub(super) fn is_audible(audio: &[u8]) -> bool {
     let sum: u32 = audio.iter().map(|byte| u32::from(mulaw::decode(*byte).unsigned_abs())).sum();
     sum > AUDIBLE * audio.len() as u32
 }

@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod months;
 pub mod outbox;
 pub mod slots;
+pub mod voicemails;
 
 use uuid::Uuid;
 
@@ -33,6 +34,7 @@ pub async fn all(directory: &dyn Directory, ledger: &dyn Ledger, slots: &dyn Slo
     directory::the_calls_of_a_business_that_is_taken_away_stay(directory, ledger).await;
     ledger::all(ledger, outbox).await;
     months::all(ledger, outbox).await;
+    voicemails::all(ledger, outbox).await;
     slots::all(slots).await;
     outbox::all(outbox).await;
 }

@@ -5,6 +5,7 @@
 //! | `businesses/{id}` `plans/{id}` | as in the import file |
 //! | `lines/{E.164}` | `businessId`: who owns the line |
 //! | `calls/{CallSid}` | what is known of a call, with `turns` and `messages` beneath |
+//! | `voicemails/{RecordingSid}` | whose a recording at Twilio is |
 //! | `usage/{business}:{month}` | what a business used in a month |
 //! | `slots/{business}:{number}` | that a place is taken, and by which call |
 //! | `leases/{business}~{CallSid}` | until when a call is seated, and by whom |
@@ -22,6 +23,7 @@ mod outbox;
 mod queries;
 mod slots;
 mod usage;
+mod voicemails;
 mod watch;
 mod write;
 

@@ -2,7 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{CallRecord, Ending, MicroDollars, ModalityTokens, MonthUsage, StreamEnd, Usage};
+use crate::domain::{
+    About, CallRecord, Ending, MicroDollars, ModalityTokens, MonthUsage, Notice, StreamEnd, Usage,
+};
+
+/// How long a call may be away and come back, in milliseconds: a transfer rings for 25 s until nobody answered it, and a
+/// stream that never comes is missed after 15 s. A business is not told before that such a call is over.
+pub(super) const MAY_COME_BACK_MS: i64 = 60_000;
 
 /// What one call contributes to the month in which it started. A store keeps with the call what it has counted of it,
 /// so that a correction changes the month by the difference, and nothing counts twice.
@@ -42,6 +48,15 @@ impl Metered {
         let micros = month.cost.micros().saturating_sub(before.cost.micros());
         month.cost = MicroDollars::new(micros) + now.cost;
     }
+}
+
+/// What a business is told of a call that is over, if it wants to be.
+pub(super) fn notice_of(call: &CallRecord) -> Option<Notice> {
+    let at_ms = call.ended_ms.filter(|_| call.tells)?;
+    let notice = Notice::new(call.business.clone(), About::CallEnded { call: call.call.clone() }, at_ms);
+    let may_come_back = matches!(call.ending, Some(Ending::Transferred(_) | Ending::NeverConnected));
+    let due_ms = at_ms.saturating_add(if may_come_back { MAY_COME_BACK_MS } else { 0 });
+    Some(Notice { due_ms: Some(due_ms), ..notice })
 }
 
 /// Adds to a record, as it was opened, what its streams used, and says how it ended: on purpose if any stream did, of

@@ -11,6 +11,7 @@ mod error;
 mod firestore;
 pub mod import;
 mod meter;
+mod nudge;
 mod sqlite;
 
 use std::fmt;
@@ -22,10 +23,12 @@ use tokio::sync::mpsc;
 pub use self::cached::{CachedDirectory, Clock};
 pub use self::error::{Source, StoreError};
 pub use self::firestore::Firestore;
+pub use self::nudge::Nudge;
 pub use self::sqlite::Sqlite;
 use crate::domain::{
     Business, BusinessId, BusinessImport, CallRecord, CallSid, InstanceId, Intention, Message, Month,
-    MonthUsage, Notice, NoticeId, PhoneNumber, Place, Plan, PlanId, Recording, StreamEnd, Turn,
+    MonthUsage, Notice, NoticeId, PhoneNumber, Place, Plan, PlanId, Recording, RecordingSid, StreamEnd, Turn,
+    Voicemail,
 };
 
 /// Who answers: businesses, the lines they own, and the plans they have paid for.
@@ -73,7 +76,7 @@ pub trait Directory: Send + Sync + fmt::Debug {
     async fn remove_plan(&self, id: &PlanId) -> Result<bool, StoreError>;
 }
 
-/// What happened: calls, their streams and turns, the messages people left, and what it adds up to.
+/// What happened: calls, their streams and turns, the messages and voicemails people left, and what it adds up to.
 ///
 /// What is told of a call before it is opened is kept, and shows when it is: the instance that answered the webhook
 /// and the one that carries the stream need not wait for each other. Everything can be told again, in any order, and
@@ -97,6 +100,9 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// True for exactly one asker: the one that may carry this stream of the call. Asking again, even by the same
     /// instance, is refused; so an answer that got lost costs the attempt. Raises the record's attempts and names the
     /// instance.
+    ///
+    /// Claiming a later attempt than any before takes back that the call was over, told or presumed: a transfer nobody
+    /// answered has come back, or a stream has come after all. The call is over again when that is told anew.
     async fn claim_attempt(
         &self,
         call: &CallSid,
@@ -126,12 +132,30 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// The message one tool call took.
     async fn message(&self, call: &CallSid, tool_call: &str) -> Result<Option<Message>, StoreError>;
 
+    /// Keeps a voicemail, and with it what the business is to be told. One recording is kept once, as it came first. Its
+    /// call need not be known.
+    async fn keep_voicemail(&self, voicemail: &Voicemail, notice: Option<&Notice>) -> Result<(), StoreError>;
+
+    /// The newest [`VOICEMAILS_LISTED`] voicemails of a business, oldest first.
+    async fn voicemails(&self, business: &BusinessId) -> Result<Vec<Voicemail>, StoreError>;
+
+    /// Those that were left in one call, oldest first.
+    async fn voicemails_in(&self, call: &CallSid) -> Result<Vec<Voicemail>, StoreError>;
+
+    /// The voicemail of that recording, if it is this business's.
+    async fn voicemail(
+        &self,
+        business: &BusinessId,
+        recording: &RecordingSid,
+    ) -> Result<Option<Voicemail>, StoreError>;
+
     /// Keeps that a stream was recorded, in the place of what was kept for the same attempt.
     async fn keep_recording(&self, call: &CallSid, recording: &Recording) -> Result<(), StoreError>;
 
     /// One stream is over. The first word about an attempt stays; a word of an instance about a stream that another
-    /// one has claimed is dropped. The call is over too when the ending is no accident, and then a late accident does
-    /// not replace its ending.
+    /// one has claimed is dropped. The call is over too when the ending is no accident and no later stream was claimed: an
+    /// instance that was cut off learns of its stream's end as if the caller had hung up. A late accident does not replace
+    /// the ending of a call that is over.
     async fn end_stream(&self, call: &CallSid, end: &StreamEnd) -> Result<(), StoreError>;
 
     /// The model's part of the call is over, at a time in milliseconds since 1970. Of the times that are told for sure,
@@ -142,7 +166,8 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// What a business used in a month: of every call that is over its time, and of every stream that is over its use.
     /// It never counts anything twice, and follows when a presumed end is corrected.
     ///
-    /// When a call that [`CallRecord::tells`] is over, a notice about it is kept in the same breath.
+    /// When a call that [`CallRecord::tells`] is over, a notice about it is kept in the same breath; it is due a little
+    /// later when the call may come back.
     async fn month(&self, business: &BusinessId, month: Month) -> Result<MonthUsage, StoreError>;
 
     /// The months in which a business used anything, the latest first.
@@ -181,6 +206,11 @@ pub trait Slots: Send + Sync + fmt::Debug {
 
     /// Forgets a lapsed lease, unless it was renewed meanwhile.
     async fn bury(&self, lapsed: &Lapsed) -> Result<(), StoreError>;
+
+    /// Moves the lease of a call to an instance, if it still is as it was seen: to end then, or not there at all. A lease
+    /// that is made so has no place among those of the plan, and counts all the same. True for one asker of several who
+    /// saw the same, as long as each of them moves the end.
+    async fn claim(&self, claim: &LeaseClaim<'_>) -> Result<bool, StoreError>;
 }
 
 /// What businesses are still to be told.
@@ -350,6 +380,21 @@ pub struct SlotWish<'a> {
     pub until_ms: i64,
 }
 
+/// Somebody wants to look after a call nobody seems to carry.
+#[derive(Debug, Clone, Copy)]
+pub struct LeaseClaim<'a> {
+    /// Whose call it is.
+    pub business: &'a BusinessId,
+    /// Which.
+    pub call: &'a CallSid,
+    /// When its lease was seen to end, in milliseconds since 1970; none when there was no lease.
+    pub seen_until_ms: Option<i64>,
+    /// Who wants it.
+    pub instance: &'a InstanceId,
+    /// When the lease is to end, in milliseconds since 1970.
+    pub until_ms: i64,
+}
+
 /// What became of the wish for a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seating {
@@ -409,6 +454,9 @@ pub enum Change {
 
 /// More messages than anybody reads in one go, few enough to hold in memory (about a MB).
 pub const MESSAGES_LISTED: u32 = 1_000;
+
+/// The same for voicemails.
+pub const VOICEMAILS_LISTED: u32 = 1_000;
 
 /// The same for notices.
 pub const NOTICES_LISTED: u32 = 1_000;

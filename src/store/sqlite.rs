@@ -6,6 +6,7 @@ mod ledger;
 mod outbox;
 mod slots;
 mod usage;
+mod voicemails;
 
 use std::fmt;
 use std::path::Path;

@@ -172,6 +172,14 @@ impl House {
         self.phone.call(self.plan(caller)).await
     }
 
+    /// Ends a call from outside, as its business would in Twilio's console.
+    pub(crate) async fn end_by_rest(&self, call: &CallSid) {
+        let url = format!("{}/2010-04-01/Accounts/{ACCOUNT}/Calls/{call}.json", self.rest.url());
+        let asked =
+            self.http.post(url).basic_auth(ACCOUNT, Some(AUTH_TOKEN)).form(&[("Status", "completed")]);
+        assert!(asked.send().await.unwrap().status().is_success());
+    }
+
     /// Asks the server for a page: status and body.
     pub(crate) async fn ask(&self, path: &str) -> (u16, String) {
         let answer = self.http.get(format!("{}{path}", self.base)).send().await.unwrap();

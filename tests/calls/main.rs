@@ -17,6 +17,8 @@ mod strangers;
 #[cfg(test)]
 mod transfer;
 #[cfg(test)]
+mod voicemail;
+#[cfg(test)]
 mod webhook;
 #[cfg(test)]
 mod whole_call;

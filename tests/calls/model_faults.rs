@@ -46,9 +46,12 @@ async fn a_key_that_the_model_refuses_rings_the_fallback() {
 async fn a_model_that_is_lost_in_mid_call_is_followed_by_another_that_knows_what_was_said() {
     let mut lost = plain();
     lost.transcripts = vec!["Are you open?".to_owned()];
-    // After the greeting's 300 ms and half of the answer, which the transcript of the question precedes.
-    lost.faults = vec![ModelFault::BreakOff { after_ms: 500 }];
+    // After the greeting's 300 ms and most of the answer, which the transcript of the question precedes.
+    lost.faults = vec![ModelFault::BreakOff { after_ms: 650 }];
     lost.pace.first_audio = Duration::from_millis(80);
+    // A reset takes with it what was not read yet: in real time, most of it was.
+    lost.pace.speed = 1;
+    lost.pace.delta_ms = 40..=60;
     let mut second = script(vec![goodbye()]);
     second.greeting = Reply::speech(speech(6, 300), "Where were we?");
     // So long that the caller takes what comes then for another utterance.

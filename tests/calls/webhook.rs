@@ -63,7 +63,7 @@ async fn a_number_or_business_nobody_knows_is_told_so_by_twilios_voice() {
 }
 
 #[tokio::test]
-async fn with_the_store_broken_a_known_line_is_answered_and_an_unknown_one_hears_an_apology() {
+async fn with_the_store_broken_a_known_line_is_answered_and_an_unknown_one_hears_an_apology_and_a_tone() {
     let house = House::open("store-broken", vec![plain()]).await;
     let before = house.call(vec![hangs_up()]).await;
     assert_eq!(before.problems(), Vec::<String>::new());
@@ -81,10 +81,10 @@ async fn with_the_store_broken_a_known_line_is_answered_and_an_unknown_one_hears
     let known = house.call(vec![hangs_up()]).await;
     assert_eq!(known.problems(), Vec::<String>::new());
     assert!(kinds(&known).contains(&"FirstAudio".to_owned()), "{:?}", kinds(&known));
-    let mut plan = house.plan(vec![]);
+    let mut plan = house.plan(vec![hangs_up()]);
     plan.to = "+15550000000".to_owned();
     let unknown = house.phone.call(plan).await;
-    assert_eq!(kinds(&unknown), ["Asked", "Answered", "Said", "Over"]);
+    assert_eq!(kinds(&unknown), ["Asked", "Answered", "Said", "Beeped", "Recorded", "Over"]);
     assert_eq!(answers(&unknown)[0].0, 200);
     assert!(said(&unknown).contains("cannot take your call"), "{}", said(&unknown));
     until("a call is still carried", async || house.tasks.live() == 0).await;

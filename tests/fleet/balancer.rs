@@ -38,6 +38,11 @@ impl Place {
         Load { connections, streams }
     }
 
+    /// New connections are led there again.
+    pub(crate) fn is_back(&self) {
+        self.alive.store(true, Ordering::SeqCst);
+    }
+
     /// Nobody is led there any more.
     pub(crate) fn is_gone(&self) {
         self.alive.store(false, Ordering::SeqCst);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use frontdesk::bridge::{Bridge, BridgeSettings};
+use frontdesk::bridge::{Bridge, BridgeSettings, OrphanSettings};
 use frontdesk::clients::{
     Auth, Credentials, RealtimeClient, RealtimeSettings, TwilioRest, tls_with_public_roots,
 };
@@ -13,7 +13,7 @@ use frontdesk::http::listen::{self, ListenLimits};
 use frontdesk::http::{App, LIMITS_PATIENCE, Trail, routes};
 use frontdesk::lifecycle::Tasks;
 use frontdesk::registry::Registry;
-use frontdesk::store::{CachedDirectory, Store};
+use frontdesk::store::{CachedDirectory, Nudge, Store};
 use frontdesk::telemetry::wall_clock;
 use frontdesk::wire::stream_token::PassKey;
 use frontdesk::wire::twilio::signature::{Verifier, sign};
@@ -74,6 +74,7 @@ impl Instance {
         let bridge = Bridge::new(BridgeSettings {
             ledger: store.ledger(),
             slots: store.slots(),
+            nudge: Nudge::default(),
             prices: PriceTable::default(),
             realtime: RealtimeClient::new(RealtimeSettings { url, model, auth: Auth::None, tls }).unwrap(),
             twilio,
@@ -84,6 +85,7 @@ impl Instance {
             instance: instance.clone(),
             most_calls: MOST_CALLS,
             phrases_at_once: 0,
+            orphans: OrphanSettings { account: None, next_url: String::new() },
             transfer_twiml: Box::new(|_, _| String::new()),
             caller_hash_key: None,
             clock: wall_clock,
@@ -96,9 +98,11 @@ impl Instance {
             },
             ledger: store.ledger(),
             slots: store.slots(),
+            nudge: Nudge::default(),
             outbox: store.outbox(),
             limits_patience: if outside.people { LIMITS_PATIENCE } else { PATIENCE },
             bridge,
+            twilio: None,
             registry,
             verifier: Verifier::new(vec![AUTH_TOKEN.into()]),
             pass_key: PassKey::new("6bc1bee22e409f96e93d7e117393172a".into()),

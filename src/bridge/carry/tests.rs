@@ -51,6 +51,8 @@ struct World {
 enum Server {
     Accepts,
     Refuses,
+    /// It takes the connection, and says nothing: the handshake never ends.
+    Hangs,
 }
 
 impl World {
@@ -61,13 +63,20 @@ impl World {
         let (outcome_sender, outcomes) = mpsc::channel(8);
         let (arrive, arrival) = oneshot::channel();
         let (dialled, models) = mpsc::channel(4);
-        let subject = Subject::of(&brief(), &record().instance);
+        let subject = Subject::of(&brief(), &record().instance, &crate::store::Nudge::default());
         let scribe = scribe::begin(&tasks, ledger.clone(), subject, outcome_sender.clone(), plan);
         let dial = Box::new(move || -> Dialling<Peer> {
             let dialled = dialled.clone();
             Box::pin(async move {
                 match server {
                     Server::Refuses => Err(ConnectError::Http { host: "model".to_owned(), status: 401 }),
+                    Server::Hangs => {
+                        let (ours, theirs) = duplex(64 * 1024);
+                        let theirs = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
+                        dialled.send(theirs).await.unwrap();
+                        let _held = ours;
+                        std::future::pending().await
+                    }
                     Server::Accepts => {
                         let (ours, theirs) = duplex(64 * 1024);
                         let theirs = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
@@ -242,6 +251,19 @@ async fn a_caller_who_never_comes_costs_fifteen_seconds() {
     assert!(closed(&mut model).await);
     assert_eq!(clock.now().as_millis() / 100, 150);
     assert_eq!(world.over().await, ["ended NeverConnected"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_still_being_made_when_the_call_ends_is_given_up() {
+    let mut world = World::new(Server::Hangs, no_files());
+    let mut model = world.models.recv().await.unwrap();
+    let _caller = world.caller(64 * 1024).await;
+    world.orders.send(Order::Tell(Command::CallOver)).await.unwrap();
+    let clock = Clock::start();
+    // There is nothing to say goodbye to yet: the connection is dropped.
+    while let Some(Ok(_)) = timeout(PATIENCE, model.next()).await.expect("it is kept") {}
+    assert!(clock.now().as_millis() < 2_000, "nobody waits for the handshake's own patience");
+    assert_eq!(world.over().await.last().unwrap(), "ended CallerHungUp");
 }
 
 #[tokio::test(start_paused = true)]

@@ -103,3 +103,21 @@ async fn nothing_is_made_while_draining_or_when_enough_is_being_made() {
     assert_eq!(made(&draining).await, None);
     assert_eq!(server.connections().len() + other.connections().len(), 0);
 }
+
+#[tokio::test]
+async fn a_session_under_way_is_given_up_when_the_drain_begins() {
+    let (parts, server) = house(Script { faults: vec![ModelFault::NoSetup], ..says(WORDS) }, 2).await;
+    parts.phrases.make(&parts, phrase());
+    let open = async || server.connections().first().is_some_and(|connection| !connection.events.is_empty());
+    while !open().await {
+        tokio::task::yield_now().await;
+    }
+    assert!(!server.connections()[0].over);
+    parts.tasks.soft().cancel();
+    while !server.connections()[0].over {
+        tokio::task::yield_now().await;
+    }
+    while parts.tasks.live_background() > 0 {
+        tokio::task::yield_now().await;
+    }
+}

@@ -34,7 +34,8 @@ fn begun_with(
     let ledger = Arc::new(ledger);
     let (sender, outcomes) = mpsc::channel(8);
     let dynamic: Arc<dyn Ledger> = ledger.clone();
-    (begin(&Tasks::new(), dynamic, Subject::of(brief, &record().instance), sender, plan), ledger, outcomes)
+    let subject = Subject::of(brief, &record().instance, &Nudge::default());
+    (begin(&Tasks::new(), dynamic, subject, sender, plan), ledger, outcomes)
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,6 +116,28 @@ async fn a_business_with_a_webhook_is_told_of_a_message_in_the_same_breath() {
         assert!(scribe.write(Entry::Message(EffectId(1), message())));
         scribe.finish(last(), Duration::from_secs(5)).await;
         assert_eq!(ledger.words(), [expected, "ended HungUp"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_business_is_to_be_told_is_told_at_once_and_nobody_is_woken_for_nothing() {
+    let webhook = Webhook { url: "https://x.example".to_owned(), secret: WebhookSecret::new("whsec_x") };
+    for (webhook, rings) in [(None, false), (Some(webhook), true)] {
+        let mut brief = brief();
+        brief.business.webhook = webhook;
+        let (nudge, ledger) = (Nudge::default(), Arc::new(TestLedger::new(Mood::Well)));
+        let (sender, mut outcomes) = mpsc::channel(8);
+        let subject = Subject::of(&brief, &record().instance, &nudge);
+        let scribe = begin(&Tasks::new(), ledger, subject, sender, FilePlan::default());
+        let rang = async || timeout(Duration::from_secs(1), nudge.heard()).await.is_ok();
+        assert!(scribe.write(Entry::Turn(EffectId(1), turn(0))));
+        outcomes.recv().await.unwrap();
+        assert!(!rang().await, "a turn is nothing to tell");
+        assert!(scribe.write(Entry::Message(EffectId(2), message())));
+        outcomes.recv().await.unwrap();
+        assert_eq!(rang().await, rings);
+        scribe.finish(last(), Duration::from_secs(5)).await;
+        assert_eq!(rang().await, rings);
     }
 }
 

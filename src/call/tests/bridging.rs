@@ -1,4 +1,4 @@
-//! What the caller hears while the model is away.
+//! What a caller hears who waits.
 
 use super::*;
 
@@ -21,21 +21,43 @@ fn greeted() -> Stage {
     stage
 }
 
-fn phrases(stage: &Stage) -> Vec<u64> {
-    let bridged = |(at, output): &(u64, Output)| {
-        matches!(output, Output::Note(Note::Bridged { phrase: true })).then_some(*at)
+/// When a silence was filled with the phrase, or with the chime.
+fn filled(stage: &Stage, with_phrase: bool) -> Vec<u64> {
+    let filled = |(at, output): &(u64, Output)| {
+        matches!(output, Output::Note(Note::Bridged { phrase }) if *phrase == with_phrase).then_some(*at)
     };
-    stage.outputs.iter().filter_map(bridged).collect()
+    stage.outputs.iter().filter_map(filled).collect()
+}
+
+fn phrases(stage: &Stage) -> Vec<u64> {
+    filled(stage, true)
+}
+
+fn chimes(stage: &Stage) -> Vec<u64> {
+    filled(stage, false)
 }
 
 #[test]
-fn a_caller_who_would_hear_nothing_for_two_seconds_is_asked_for_a_moment_and_later_once_more() {
+fn a_caller_who_would_hear_nothing_for_two_seconds_is_asked_for_a_moment_and_hears_a_chime_from_then_on() {
     let mut stage = greeted();
     stage.tell(Input::Lost(Side::Model));
     stage.until(12_900);
-    // 1.8 s after the loss; the phrase takes a second, and six later it is said again.
-    assert_eq!(phrases(&stage), [4_800, 11_800]);
-    assert_eq!(stage.sent_ms(), 3_000);
+    // 1.8 s after the loss. The phrase takes a second, and is said again when six more have passed; a chime takes 300 ms.
+    assert_eq!(phrases(&stage), [4_800, 13_900 - 2_100]);
+    assert_eq!(chimes(&stage), [7_600, 9_700]);
+}
+
+#[test]
+fn sessions_that_break_as_soon_as_they_are_there_end_no_waiting() {
+    let mut stage = greeted();
+    stage.tell(Input::Lost(Side::Model));
+    for ready_at in [3_300, 3_900] {
+        stage.until(ready_at);
+        stage.model(FromModel::Ready(AudioFormat::Mulaw8k));
+        stage.tell(Input::Lost(Side::Model));
+    }
+    stage.until(5_500);
+    assert_eq!(phrases(&stage), [4_800]);
 }
 
 #[test]
@@ -81,10 +103,69 @@ fn a_model_that_is_back_and_owes_an_answer_is_still_waited_for() {
     stage.until(4_500);
     stage.model(FromModel::Ready(AudioFormat::Mulaw8k));
     stage.until(5_000);
-    assert_eq!(phrases(&stage), [4_800]);
+    assert_eq!((phrases(&stage), chimes(&stage)), (vec![], vec![4_800]));
     stage.answer("r", 200, "Yes.");
     stage.until(12_000);
+    assert_eq!((phrases(&stage), chimes(&stage)), (vec![], vec![4_800]));
+}
+
+#[test]
+fn an_answer_that_is_slow_or_stalls_is_waited_for_with_a_chime_and_is_not_torn() {
+    let mut stage = greeted();
+    stage.model(FromModel::SpeechStarted);
+    stage.model(FromModel::SpeechStopped);
+    stage.until(5_000);
+    assert_eq!(chimes(&stage), [4_800]);
+    stage.started("r");
+    stage.audio("r", 500);
+    // It is heard behind the chime, from 5.1 s on.
+    stage.until(8_000);
+    assert_eq!(chimes(&stage), [4_800, 7_400]);
+    stage.model(FromModel::AllWords { item: "r".into(), text: "We are open.".to_owned().into() });
+    stage.audio("r", 1_000);
+    stage.done("r", ResponseOutcome::Completed);
+    stage.until(10_000);
+    let turn = stage.turns().pop().unwrap();
+    assert_eq!((turn.heard_ms, turn.text.reveal().as_str()), (1_500, "We are open."));
+    assert_eq!(stage.turns().len(), 2, "one turn, and the greeting's");
+}
+
+#[test]
+fn a_caller_who_speaks_into_a_chime_has_interrupted_nobody() {
+    let mut stage = greeted();
+    stage.model(FromModel::SpeechStarted);
+    stage.model(FromModel::SpeechStopped);
+    stage.until(4_900);
+    stage.model(FromModel::SpeechStarted);
+    assert!(stage.take().contains(&Output::Caller(ToTwilio::Clear)));
+    assert!(!stage.notes().iter().any(|note| matches!(note, Note::BargeIn { .. })));
+    stage.until(8_000);
+    assert_eq!(chimes(&stage), [4_800], "nobody waits while they speak");
+}
+
+#[test]
+fn a_tool_that_takes_its_time_is_waited_for_with_the_phrase() {
+    let mut stage = greeted();
+    stage.obliging = false;
+    stage.model(FromModel::SpeechStarted);
+    stage.model(FromModel::SpeechStopped);
+    stage.started("r");
+    stage.tool("r", "call_1", "take_message", r#"{"message":"Call me."}"#);
+    stage.done("r", ResponseOutcome::Completed);
+    stage.until(5_000);
     assert_eq!(phrases(&stage), [4_800]);
+}
+
+#[test]
+fn a_goodbye_that_does_not_come_is_waited_for_with_chimes() {
+    let mut stage = Stage::new(Brief { longest: Duration::from_secs(5), ..bridged() });
+    stage.model(FromModel::Ready(AudioFormat::Mulaw8k));
+    stage.caller(start());
+    stage.answer("greeting", 1_000, "Thanks for calling Luna Dental.");
+    stage.until(12_900);
+    assert_eq!((phrases(&stage), chimes(&stage)), (vec![], vec![6_800, 8_900, 11_000]));
+    stage.until(13_100);
+    assert!(stage.effects().contains(&Effect::HangUp));
 }
 
 #[test]
@@ -101,22 +182,23 @@ fn a_slow_first_connection_is_bridged_and_the_greeting_follows() {
 }
 
 #[test]
-fn a_silent_model_is_bridged_when_it_is_nudged() {
+fn a_silent_model_is_waited_for_with_chimes_and_with_the_phrase_when_it_was_nudged() {
     let mut stage = greeted();
     stage.model(FromModel::SpeechStarted);
     stage.model(FromModel::SpeechStopped);
     stage.until(11_500);
-    assert_eq!(phrases(&stage), [11_000]);
+    assert_eq!(chimes(&stage), [4_800, 6_900, 9_000]);
+    assert_eq!(phrases(&stage), [11_100]);
 }
 
 #[test]
-fn without_a_phrase_it_is_noted_once_that_there_is_none() {
-    let mut stage = Stage::after_greeting();
-    stage.tell(Input::Lost(Side::Model));
-    stage.until(12_900);
-    let noted = stage.notes().into_iter().filter(|note| *note == Note::Bridged { phrase: false }).count();
-    assert_eq!(noted, 1);
-    assert_eq!(stage.sent_ms(), 1_000);
+fn without_a_phrase_there_is_the_chime() {
+    let mut stage = Stage::new(brief());
+    stage.caller(start());
+    stage.until(9_900);
+    assert_eq!(chimes(&stage), [1_800, 3_900, 6_000, 8_100]);
+    assert_eq!(stage.sent_ms(), 4 * 300);
+    assert_eq!(stage.turns(), [], "nobody has said anything");
 }
 
 #[test]

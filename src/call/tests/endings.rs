@@ -198,6 +198,8 @@ fn a_hand_over_waits_for_the_end_of_the_sentence_but_not_for_ever() {
     assert_eq!(asked.ending(), None, "a question is answered first");
     asked.answer("r", 1_000, "words");
     asked.until(asked.now_ms + 1_050);
+    assert_eq!(asked.ending(), None, "and its words are known: another instance is told nothing else");
+    asked.model(FromModel::CallerSaid { text: "Are you open?".to_owned().into(), transcribed_ms: 0 });
     assert_eq!(asked.ending(), Some(Ending::HandedOver));
 
     let mut long = Stage::after_greeting();

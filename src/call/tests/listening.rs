@@ -68,7 +68,7 @@ fn jitter_of_timestamps_is_not_a_gap() {
 fn a_minute_without_a_frame_is_a_dead_stream() {
     let mut stage = Stage::after_greeting();
     stage.obliging = false;
-    stage.model(FromModel::SpeechStarted);
+    stage.answer("r", 70_000, "A long answer.");
     stage.stall_until(stage.now_ms + 59_900);
     assert_eq!(stage.ending(), None);
     stage.stall_until(stage.now_ms + 200);

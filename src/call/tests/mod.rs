@@ -5,6 +5,7 @@
 
 mod bridging;
 mod endings;
+mod failing;
 mod listening;
 mod log;
 mod opening;
@@ -77,6 +78,8 @@ pub(super) struct Stage {
     timestamp_ms: u64,
     /// Whether effects are answered with success at once.
     pub(super) obliging: bool,
+    /// Whether nothing is heard of the caller, whatever the model says.
+    pub(super) quiet: bool,
 }
 
 impl Stage {
@@ -90,6 +93,7 @@ impl Stage {
             plays_until_ms: 0,
             timestamp_ms: 61,
             obliging: true,
+            quiet: false,
         };
         stage.drain();
         stage
@@ -119,10 +123,13 @@ impl Stage {
         self.tell(Input::Caller(words));
     }
 
-    /// 20 ms of the caller's silence.
+    /// 20 ms of the caller's: a loud hum while the model hears them speak, else silence.
     pub(super) fn frame(&mut self) {
-        let payload = STANDARD.encode([0xFF; 160]).into();
         let timestamp_ms = self.timestamp_ms;
+        // With pauses: what is loud without any is a line's noise.
+        let speaks = self.call.caller_speaks && !self.quiet && timestamp_ms % 1_000 < 800;
+        let hum = |n: usize| if speaks && n % 20 < 10 { 0x1F } else { 0xFF };
+        let payload = STANDARD.encode(std::array::from_fn::<u8, 160, _>(hum)).into();
         self.timestamp_ms += 20;
         self.caller(FromTwilio::Media { timestamp_ms, payload });
     }

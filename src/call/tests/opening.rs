@@ -30,7 +30,7 @@ fn the_model_is_dialled_ahead_and_its_greeting_waits_for_the_caller() {
 }
 
 #[test]
-fn a_caller_who_is_quicker_than_the_model_is_heard_from_the_last_three_seconds_on() {
+fn a_caller_who_is_quicker_than_the_model_is_heard_from_the_first_word_on() {
     let mut stage = Stage::new(brief());
     stage.caller(start());
     stage.until(4_000);
@@ -38,7 +38,7 @@ fn a_caller_who_is_quicker_than_the_model_is_heard_from_the_last_three_seconds_o
     stage.model(FromModel::Ready(AudioFormat::Mulaw8k));
     let audio =
         stage.take().iter().filter(|output| matches!(output, Output::Model(ToModel::Audio(_)))).count();
-    assert_eq!(audio, 150);
+    assert_eq!(audio, 200);
 }
 
 #[test]
@@ -148,6 +148,15 @@ fn a_stream_of_another_format_is_refused_with_its_name() {
     stage.caller(FromTwilio::Start(other));
     let what = "audio/x-mulaw at 16000 Hz, 1 channels".to_owned();
     assert_eq!(stage.ending(), Some(Ending::StreamRefused(what)));
+}
+
+#[test]
+fn a_call_whose_past_is_not_known_asks_where_it_was_and_does_not_greet() {
+    let opening = Opening::Resume { history: vec![], why: Interruption::LineLostAndForgotten };
+    let mut stage = Stage::new(Brief { attempt: 2, opening, ..brief() });
+    stage.model(FromModel::Ready(AudioFormat::Mulaw8k));
+    let instructions = stage.last_ask().unwrap().0.unwrap();
+    assert!(instructions.contains("Do not greet") && instructions.contains("ask where you were"));
 }
 
 #[test]

@@ -156,6 +156,9 @@ fn replay_of_ours(stage: &mut Stage, frame: &Text, marks: &mut OurMarks, cleared
             };
             if marks.playing != item {
                 marks.playing = item.to_owned();
+                if cleared_at.is_some() {
+                    stage.model(FromModel::SpeechStopped);
+                }
                 stage.started(&response(item));
             }
             stage.model(FromModel::Audio {
@@ -183,7 +186,6 @@ fn replay_of_ours(stage: &mut Stage, frame: &Text, marks: &mut OurMarks, cleared
             // The model had more to say, and says it late.
             stage.audio_of("resp_item_A", "item_A", 200);
             stage.done("resp_item_A", ResponseOutcome::Cancelled);
-            stage.model(FromModel::SpeechStopped);
         }
         other => panic!("{other}"),
     }

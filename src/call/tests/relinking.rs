@@ -372,3 +372,100 @@ fn a_session_of_59_minutes_is_followed_by_another_whoever_speaks() {
     stage.until(59 * 60_000 + 100);
     assert!(stage.notes().contains(&Note::SessionRenewed));
 }
+
+#[test]
+fn an_old_session_is_not_left_while_a_tool_is_under_way_until_it_must_be() {
+    let mut stage = Stage::new(Brief { longest: Duration::from_secs(7_200), ..brief() });
+    stage.model(FromModel::Ready(AudioFormat::Mulaw8k));
+    stage.caller(start());
+    stage.answer("greeting", 1_000, GREETED);
+    stage.until(3_000);
+    talk_until(&mut stage, 55 * 60_000);
+    stage.obliging = false;
+    asks(&mut stage, "Can they ring me?");
+    stage.model(FromModel::ResponseStarted { response: "r".into(), tag: None });
+    stage.tool("r", "call_1", "take_message", r#"{"message":"Call me."}"#);
+    stage.done("r", ResponseOutcome::Completed);
+    stage.until(55 * 60_000 + 5_000);
+    assert!(!stage.notes().contains(&Note::SessionRenewed));
+    // Nine seconds more, and the tool has failed; it is answered before anything else.
+    stage.until(55 * 60_000 + 9_000);
+    assert!(!stage.notes().contains(&Note::SessionRenewed));
+    stage.answer("late", 200, "I am sorry.");
+    stage.until(stage.now_ms + 300);
+    assert!(stage.notes().contains(&Note::SessionRenewed));
+}
+
+/// A call whose time is over: the goodbye is asked for.
+fn at_its_goodbye() -> Stage {
+    let mut stage = Stage::new(Brief { longest: Duration::from_secs(5), ..brief() });
+    stage.model(FromModel::Ready(AudioFormat::Mulaw8k));
+    stage.caller(start());
+    stage.answer("greeting", 1_000, GREETED);
+    stage.until(5_100);
+    assert!(stage.last_ask().unwrap().0.unwrap().contains("goodbye"));
+    stage
+}
+
+#[test]
+fn a_goodbye_of_which_nothing_was_heard_is_said_by_the_next_session() {
+    let mut stage = at_its_goodbye();
+    stage.started("farewell");
+    let told = lost_and_back(&mut stage);
+    let goodbye = |words: &ToModel| matches!(words, ToModel::Respond { instructions: Some(text), tools: false, .. } if text.contains("say goodbye"));
+    assert!(told.iter().any(goodbye), "{told:?}");
+    stage.answer("again", 500, "Goodbye.");
+    stage.until(stage.now_ms + 600);
+    assert!(stage.effects().contains(&Effect::HangUp));
+    assert_eq!(stage.turns().last().unwrap().text.reveal(), "Goodbye.");
+}
+
+#[test]
+fn a_goodbye_that_broke_off_is_not_said_again() {
+    let mut stage = at_its_goodbye();
+    stage.started("farewell");
+    stage.audio("farewell", 400);
+    stage.tell(Input::Lost(Side::Model));
+    stage.until(stage.now_ms + 500);
+    assert!(stage.effects().contains(&Effect::HangUp));
+    assert_eq!(stage.effects().iter().filter(|effect| **effect == Effect::DialModel).count(), 1);
+}
+
+#[test]
+fn a_call_whose_model_is_away_is_handed_over_at_once_but_not_with_words_nobody_has_written_down() {
+    let mut stage = Stage::after_greeting();
+    stage.tell(Input::Lost(Side::Model));
+    stage.until(stage.now_ms + 100);
+    stage.tell(Input::Command(Command::HandOver));
+    assert_eq!(stage.ending(), Some(Ending::HandedOver));
+
+    let mut asked = Stage::after_greeting();
+    asked.model(FromModel::SpeechStarted);
+    asked.until(asked.now_ms + 1_000);
+    asked.model(FromModel::SpeechStopped);
+    asked.tell(Input::Lost(Side::Model));
+    asked.tell(Input::Command(Command::HandOver));
+    asked.until(asked.now_ms + 4_900);
+    assert_eq!(asked.ending(), None);
+    asked.until(asked.now_ms + 200);
+    assert_eq!(asked.ending(), Some(Ending::HandedOver), "but not for ever");
+}
+
+#[test]
+fn a_greeting_made_for_a_caller_who_was_not_there_yet_is_made_anew_by_the_next_session() {
+    let mut stage = Stage::new(brief());
+    stage.model(FromModel::Ready(AudioFormat::Mulaw8k));
+    stage.answer("greeting", 1_000, GREETED);
+    stage.tell(Input::Lost(Side::Model));
+    stage.until(stage.now_ms + 300);
+    stage.take();
+    stage.model(FromModel::Ready(AudioFormat::Mulaw8k));
+    assert!(
+        matches!(&stage.said_to_model()[..], [ToModel::Respond { instructions: Some(text), .. }] if text.contains("Greet the caller now"))
+    );
+    stage.caller(start());
+    assert_eq!(stage.sent_ms(), 0, "what the lost session made is gone");
+    stage.answer("greeting again", 1_000, GREETED);
+    stage.until(stage.now_ms + 1_500);
+    assert_eq!(stage.turns().len(), 1);
+}

@@ -1,4 +1,4 @@
-//! What happened: calls, what was said in them, and the messages people left.
+//! What happened: calls, what was said in them, and the messages and voicemails people left.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use anyhow::bail;
 
 use super::directory::no_such_business;
 use super::{Books, table};
-use crate::domain::{BusinessId, CallRecord, CallSid, Ending, ModalityTokens, Speaker, Turn};
+use crate::domain::{BusinessId, CallRecord, CallSid, Ending, ModalityTokens, Speaker, Turn, Voicemail};
 use crate::store::StoreError;
 
 /// How many calls are asked for at once.
@@ -72,7 +72,8 @@ pub(super) async fn show(sid: &str, books: &Books, out: &mut dyn Write) -> anyho
         bail!("there is no call {sid}; `frontdesk business calls ID` lists those of a business");
     };
     let turns = books.ledger.turns(&sid).await?;
-    write_record(&call, out)?;
+    let voicemails = books.ledger.voicemails_in(&sid).await?;
+    write_record(&call, &voicemails, out)?;
     writeln!(out)?;
     if turns.is_empty() {
         return Ok(writeln!(out, "nothing was said")?);
@@ -83,7 +84,7 @@ pub(super) async fn show(sid: &str, books: &Books, out: &mut dyn Write) -> anyho
     Ok(())
 }
 
-fn write_record(call: &CallRecord, out: &mut dyn Write) -> anyhow::Result<()> {
+fn write_record(call: &CallRecord, voicemails: &[Voicemail], out: &mut dyn Write) -> anyhow::Result<()> {
     let or_not_yet = |ms: Option<i64>| ms.map_or_else(|| "not yet".to_owned(), table::time);
     let mut lines = vec![
         ("call", format!("{} of account {}", call.call, call.account)),
@@ -103,6 +104,10 @@ fn write_record(call: &CallRecord, out: &mut dyn Write) -> anyhow::Result<()> {
     for recording in &call.recordings {
         let (length, instance) = (table::length(recording.length_ms), &recording.instance);
         lines.push(("recording", format!("{} ({length}, on {instance})", recording.file)));
+    }
+    for voicemail in voicemails {
+        lines
+            .push(("voicemail", format!("{} ({})", voicemail.recording, table::length(voicemail.length_ms))));
     }
     for (name, value) in lines {
         writeln!(out, "{name:<11} {value}")?;
@@ -156,6 +161,25 @@ pub(super) async fn messages(id: &str, books: &Books, out: &mut dyn Write) -> an
         ]
     });
     table::write(out, ["TAKEN", "NAME", "CONTACT", "CALL", "MESSAGE"], rows)
+}
+
+pub(super) async fn voicemails(id: &str, books: &Books, out: &mut dyn Write) -> anyhow::Result<()> {
+    let business = BusinessId::parse(id)?;
+    let voicemails = books.ledger.voicemails(&business).await?;
+    if voicemails.is_empty() {
+        must_be_there(&business, books).await?;
+        return Ok(writeln!(out, "no voicemails yet")?);
+    }
+    let rows = voicemails.iter().map(|voicemail| {
+        [
+            table::time(voicemail.left_ms),
+            table::on_one_line(voicemail.from.reveal()),
+            table::length(voicemail.length_ms),
+            voicemail.call.to_string(),
+            voicemail.recording.to_string(),
+        ]
+    });
+    table::write(out, ["LEFT", "FROM", "LENGTH", "CALL", "RECORDING"], rows)
 }
 
 /// Tells a business that has nothing from one that is not there. One that does not read is there.

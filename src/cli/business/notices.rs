@@ -22,6 +22,7 @@ fn row(notice: &Notice) -> [String; 6] {
     let about = match &notice.about {
         About::CallEnded { call } => format!("the end of {call}"),
         About::MessageTaken { call, .. } => format!("a message in {call}"),
+        About::VoicemailLeft { call, .. } => format!("a voicemail in {call}"),
         About::LimitReached { limit: Limit::ConcurrentCalls, day } => {
             format!("too many calls at once on {day}")
         }

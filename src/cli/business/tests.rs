@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use super::directory::import;
 use super::*;
 use crate::domain::{
-    About, Business, BusinessId, BusinessImport, CallRecord, CallSid, DestinationId, Ending, InstanceId,
-    Message, MicroDollars, ModalityTokens, Notice, PhoneNumber, Pii, Plan, PlanId, Speaker, StreamEnd, Turn,
-    Usage, Voice,
+    About, AccountSid, Business, BusinessId, BusinessImport, CallRecord, CallSid, DestinationId, Ending,
+    InstanceId, Message, MicroDollars, ModalityTokens, Notice, PhoneNumber, Pii, Plan, PlanId, RecordingSid,
+    Speaker, StreamEnd, Turn, Usage, Voice, Voicemail,
 };
 use crate::store::conformance::{one_business, one_call};
 use crate::store::{Delivery, Listing, Sqlite, StoreError};
@@ -250,6 +250,32 @@ CA1   2026-09-21 14:03:20Z  +14155550123  1:00    transferred to front-office  $
     }
     let none = does(BusinessCommand::Call { sid: "CA9".to_owned() }, &store).await.unwrap_err();
     assert!(none.starts_with("there is no call CA9; "), "{none}");
+}
+
+#[tokio::test]
+async fn voicemails_are_a_table_and_stand_with_their_call() {
+    let store = luna().await;
+    let list = BusinessCommand::Voicemails { id: id() };
+    assert_eq!(does(list.clone(), &store).await.unwrap(), "no voicemails yet\n");
+    let voicemail = Voicemail {
+        recording: RecordingSid::parse("RE1").unwrap(),
+        call: CallSid::parse("CA1").unwrap(),
+        account: AccountSid::parse("AC1").unwrap(),
+        business: BusinessId::parse("business-1").unwrap(),
+        from: Pii::new("+14155550123".to_owned()),
+        to: Pii::new("+15551234567".to_owned()),
+        url: Pii::new("https://api.twilio.com/…/RE1".to_owned()),
+        length_ms: 67_000,
+        left_ms: NOW_MS,
+    };
+    store.keep_voicemail(&voicemail, None).await.unwrap();
+    let expected = "\
+LEFT                  FROM          LENGTH  CALL  RECORDING
+2026-09-21 14:13:20Z  +14155550123  1:07    CA1   RE1
+";
+    assert_eq!(does(list, &store).await.unwrap(), expected);
+    let page = does(BusinessCommand::Call { sid: "CA1".to_owned() }, &store).await.unwrap();
+    assert!(page.lines().any(|line| line == "voicemail   RE1 (1:07)"), "{page}");
 }
 
 #[tokio::test]

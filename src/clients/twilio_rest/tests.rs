@@ -5,6 +5,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::clients::tls_with_public_roots;
+use crate::domain::RecordingSid;
 
 const NOT_FOUND: &str = r#"{"code":20404,"message":"The requested resource was not found","status":404}"#;
 
@@ -32,7 +33,7 @@ async fn serve(listener: TcpListener, responses: &[(u16, &str)]) -> Vec<String> 
             let text = String::from_utf8_lossy(&request);
             let whole = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
                 let length = head.lines().find_map(|l| l.strip_prefix("content-length: "));
-                length.is_some_and(|length| body.len() >= length.parse().unwrap())
+                length.is_none_or(|length| body.len() >= length.parse().unwrap())
             });
             if whole || read == 0 {
                 break;
@@ -135,4 +136,129 @@ async fn a_server_that_is_not_there_is_unreachable() {
     drop(listener);
     let error = client(&base).hang_up(&account(), &call()).await.unwrap_err();
     assert!(matches!(error, RestError::Unreachable(_)) && error.is_temporary(), "{error:?}");
+}
+
+/// What a look at `base` finds, against these answers.
+async fn look_against<T>(
+    responses: &[(u16, &str)],
+    look: impl AsyncFnOnce(TwilioRest) -> Result<T, RestError>,
+) -> (Result<T, RestError>, Vec<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client(&format!("http://{}", listener.local_addr().unwrap()));
+    tokio::join!(look(client), serve(listener, responses))
+}
+
+#[tokio::test]
+async fn a_call_is_looked_at_and_nothing_of_it_read_but_where_it_stands() {
+    let body = r#"{"sid":"CA1","status":"in-progress","direction":"inbound","from":"+14155550123",
+        "date_created":"Fri, 20 Nov 2026 15:04:05 +0000","price":null,"new_field":[1]}"#;
+    let (found, seen) =
+        look_against(&[(200, body)], async |rest| rest.standing(&account(), &call()).await).await;
+    let standing = found.unwrap().unwrap();
+    assert_eq!((standing.status.as_str(), standing.direction.as_str()), ("in-progress", "inbound"));
+    assert_eq!(standing.began_ms, Some(1_795_187_045_000));
+    assert!(!format!("{standing:?}").contains("555"), "{standing:?}");
+    assert!(seen[0].starts_with("GET /2010-04-01/Accounts/AC1/Calls/CA1.json HTTP/1.1"), "{}", seen[0]);
+    assert!(seen[0].contains("authorization: Basic U0sxOmh1c2g="), "{}", seen[0]);
+}
+
+#[tokio::test]
+async fn a_look_is_made_once_and_says_what_it_found() {
+    let standing = async |responses: &[(u16, &str)]| {
+        look_against(responses, async |rest| rest.standing(&account(), &call()).await).await.0
+    };
+    assert_eq!(standing(&[(404, NOT_FOUND)]).await.unwrap(), None);
+    let busy = standing(&[(429, r#"{"code":20429}"#)]).await.unwrap_err();
+    assert!(busy.is_temporary(), "{busy}");
+    for garbage in ["", "<html>", r#"{"status":"completed"}"#] {
+        let unreadable = standing(&[(200, garbage)]).await.unwrap_err();
+        assert!(matches!(unreadable, RestError::Unreadable) && !unreadable.is_temporary(), "{garbage}");
+    }
+}
+
+#[tokio::test]
+async fn the_list_is_read_page_by_page_and_our_credentials_go_nowhere_else() {
+    let page = |sid: &str, next: &str| {
+        format!(
+            r#"{{"calls":[{{"sid":"{sid}","status":"in-progress"}},{{"sid":"no name!"}}],"next_page_uri":{next}}}"#
+        )
+    };
+    let list = async |pages: [&str; 2]| {
+        let responses = pages.map(|page| (200, page));
+        let responses = responses.into_iter().filter(|(_, page)| !page.is_empty()).collect::<Vec<_>>();
+        look_against(&responses, async |rest| rest.in_progress(&account()).await).await
+    };
+    let next =
+        r#""/2010-04-01/Accounts/AC1/Calls.json?Status=in-progress&PageSize=1000&Page=1&PageToken=PA1""#;
+    let (found, seen) = list([&page("CA1", next), &page("CA2", "null")]).await;
+    let found = found.unwrap();
+    let calls: Vec<_> = found.calls.iter().map(|standing| standing.call.as_str()).collect();
+    assert_eq!((calls, found.complete), (vec!["CA1", "CA2"], true));
+    assert!(seen[0].starts_with("GET /2010-04-01/Accounts/AC1/Calls.json?Status=in-progress&PageSize=1000 "));
+    assert!(seen[1].contains("Page=1&PageToken=PA1"), "{}", seen[1]);
+    let elsewhere = list([&page("CA1", r#""https://evil.example/Calls.json""#), ""]).await;
+    assert!(matches!(elsewhere.0, Err(RestError::Unreadable)));
+}
+
+#[tokio::test]
+async fn a_call_is_redirected_once_unless_it_surely_was_not() {
+    let (account, call) = (account(), call());
+    let next = "https://voice.example.com/twilio-next";
+    let redirect = async |rest: TwilioRest| rest.redirect(&account, &call, next).await;
+    let (done, seen) = look_against(&[(429, r#"{"code":20429}"#), (200, "{}")], redirect).await;
+    assert_eq!((done.unwrap(), seen.len()), (Done::Changed, 2), "a 429 was never heard");
+    assert!(seen[0].ends_with("Url=https%3A%2F%2Fvoice.example.com%2Ftwilio-next"), "{}", seen[0]);
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let rest = client(&format!("http://{}", listener.local_addr().unwrap()));
+    let hangs_up = async {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        let _read = tcp.read_u8().await.unwrap();
+    };
+    let (done, ()) = tokio::join!(rest.redirect(&account, &call, next), hangs_up);
+    assert!(matches!(done, Err(RestError::Unreachable(_))), "{done:?}");
+}
+
+async fn heard_against(responses: &[(u16, &str)]) -> (Result<String, RestError>, Vec<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client(&format!("http://{}", listener.local_addr().unwrap()));
+    let hear = async {
+        let mut audio = client.recording(&account(), &RecordingSid::parse("RE1").unwrap()).await?;
+        let mut whole = Vec::new();
+        while let Some(piece) = audio.next().await? {
+            whole.extend(piece);
+        }
+        assert_eq!(audio.size(), Some(whole.len() as u64));
+        Ok(String::from_utf8(whole).unwrap())
+    };
+    tokio::join!(hear, serve(listener, responses))
+}
+
+#[tokio::test]
+async fn the_audio_of_a_recording_is_asked_for_once_with_basic_auth_under_its_own_account() {
+    let (heard, seen) = heard_against(&[(200, "RIFF")]).await;
+    assert_eq!(heard.unwrap(), "RIFF");
+    assert!(seen[0].starts_with("GET /2010-04-01/Accounts/AC1/Recordings/RE1.wav HTTP/1.1\r\n"), "{seen:?}");
+    assert!(seen[0].contains("authorization: Basic U0sxOmh1c2g="), "{seen:?}");
+    let (heard, seen) = heard_against(&[(404, NOT_FOUND)]).await;
+    let refused = heard.unwrap_err();
+    assert!(matches!(refused, RestError::Refused { status: 404, code: Some(20_404) }), "{refused:?}");
+    assert_eq!(seen.len(), 1);
+}
+
+#[tokio::test]
+async fn a_recording_that_is_none_by_its_size_is_not_taken() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client(&format!("http://{}", listener.local_addr().unwrap()));
+    let recording = RecordingSid::parse("RE1").unwrap();
+    let account = account();
+    let serve = async {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        tcp.read_buf(&mut request).await.unwrap();
+        let head = format!("HTTP/1.1 200 X\r\ncontent-length: {}\r\n\r\n", audio::MOST_AUDIO_BYTES + 1);
+        tcp.write_all(head.as_bytes()).await.unwrap();
+    };
+    let (heard, ()) = tokio::join!(client.recording(&account, &recording), serve);
+    assert!(matches!(heard, Err(RestError::TooLarge)), "{heard:?}");
 }

@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 
 use super::asked::{Asked, Ids, Nothing, Part};
 use super::document::{Found, Read};
-use super::views::{Call, CallWithTurns, Message, Page, Turn, Whole};
+use super::views::{Call, CallWithTurns, Message, Page, Turn, Voicemail, Whole};
 use super::{READ_PATIENCE, within};
 use crate::domain::{BusinessId, CallSid};
 use crate::http::App;
@@ -46,7 +46,7 @@ async fn list_calls(
 
 /// Shows a call.
 ///
-/// With all that was said in it, as the other side heard it.
+/// With all that was said in it, as the other side heard it, and what the caller left after a tone.
 #[utoipa::path(
     get, path = "/api/calls/{callSid}", tag = "Calls",
     params(("callSid" = String, Path, description = "Twilio's name for it", pattern = "^[A-Za-z0-9_.:-]{1,64}$")),
@@ -61,7 +61,13 @@ async fn show_call(
     let record = within(READ_PATIENCE, "look up a call", app.ledger.call(&call)).await?;
     let record = record.ok_or_else(|| Problem::new(Kind::NotFound, format!("there is no call {call}")))?;
     let turns = within(READ_PATIENCE, "look up what was said in a call", app.ledger.turns(&call)).await?;
-    Ok(Json(CallWithTurns { call: Call::from(&record), turns: turns.iter().map(Turn::from).collect() }))
+    let voicemails = app.ledger.voicemails_in(&call);
+    let voicemails = within(READ_PATIENCE, "look up the voicemails of a call", voicemails).await?;
+    Ok(Json(CallWithTurns {
+        call: Call::from(&record),
+        turns: turns.iter().map(Turn::from).collect(),
+        voicemails: voicemails.iter().map(Voicemail::from).collect(),
+    }))
 }
 
 /// Lists the messages people left for a business.

@@ -91,7 +91,10 @@ pub(super) fn frame() -> OpenApi {
         .tags(Some([
             tag("Businesses", "Whose phones are answered, and how."),
             tag("Plans", "What businesses have paid for."),
-            tag("Calls", "What happened: calls, what was said in them, the messages people left."),
+            tag(
+                "Calls",
+                "What happened: calls, what was said in them, the messages and voicemails people left.",
+            ),
             tag("Usage", "What it adds up to."),
             tag("Notices", "What the webhooks of businesses are still to be told."),
             tag(
@@ -135,6 +138,8 @@ problems! {
     Found: NotFound;
     /// One stored thing is read.
     Read: NotFound Unreadable;
+    /// What Twilio keeps is asked for.
+    Heard: NotFound Unreadable NoTwilio TwilioRefused TwilioAway;
     /// One thing is written.
     Put: NotJson OtherId BodyTooSlow LineTaken BodyTooLarge WrongContentType Mistakes;
     /// A plan is written.

@@ -15,6 +15,7 @@ mod plans;
 mod schemas;
 mod usage;
 mod views;
+mod voicemails;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -61,6 +62,7 @@ fn documented_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(document::frame())
         .merge(businesses::routes())
         .merge(calls::routes())
+        .merge(voicemails::routes())
         .merge(usage::routes())
         .merge(notices::routes())
         .merge(plans::routes())

@@ -67,6 +67,7 @@ async fn retry_notice(
             format!("{business} has no notice {notice} that waits or was given up"),
         ));
     }
+    app.nudge.nudge();
     tracing::info!(by = "api", business.id = %business, notice.id = %notice, "a notice is tried again");
     Ok(StatusCode::NO_CONTENT)
 }

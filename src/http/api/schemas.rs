@@ -89,6 +89,8 @@ enum Fallback {
     Transfer(String),
     /// This sentence, then the end.
     Message(String),
+    /// This sentence, then a tone, and what the caller says after it is kept.
+    Voicemail(String),
 }
 
 /// What a model may do for a caller.

@@ -124,6 +124,8 @@ pub(super) struct CallWithTurns {
     pub(super) call: Call,
     /// What was said, in order, as the other side heard it.
     pub(super) turns: Vec<Turn>,
+    /// What the caller said after a tone, when nobody could answer.
+    pub(super) voicemails: Vec<Voicemail>,
 }
 
 /// How a call ended.
@@ -246,6 +248,34 @@ pub(super) struct Message {
     taken_at: String,
 }
 
+/// What a caller said after a tone, when nobody could answer. Twilio keeps the audio.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Voicemail {
+    /// Twilio's name for the recording; by it the audio is asked for.
+    #[schema(example = "RE00000000000000000000000000000001")]
+    recording_sid: String,
+    /// In which call.
+    call_sid: String,
+    /// Who left it, as Twilio says it: a number, `anonymous`, a SIP address.
+    #[schema(example = "+14155550123")]
+    from: String,
+    /// Which line was called.
+    #[schema(example = "+15551234567")]
+    to: String,
+    /// Its length, in milliseconds; Twilio counts seconds.
+    length_ms: u64,
+    /// When.
+    #[schema(format = DateTime, example = "2026-11-21T14:01:05.123Z")]
+    left_at: String,
+}
+
+/// A WAV file.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "its schema is all that is used of it")]
+pub(super) struct Wav(Vec<u8>);
+
 /// What a business used.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -325,6 +355,14 @@ pub(super) enum About {
         call_sid: String,
         /// By which tool call of it.
         tool_call: String,
+    },
+    /// Somebody left a voicemail.
+    #[serde(rename_all = "camelCase")]
+    VoicemailLeft {
+        /// In which call.
+        call_sid: String,
+        /// The recording.
+        recording_sid: String,
     },
     /// The plan is at a limit.
     LimitReached {
@@ -461,6 +499,19 @@ impl From<&domain::Message> for Message {
     }
 }
 
+impl From<&domain::Voicemail> for Voicemail {
+    fn from(voicemail: &domain::Voicemail) -> Self {
+        Self {
+            recording_sid: voicemail.recording.to_string(),
+            call_sid: voicemail.call.to_string(),
+            from: voicemail.from.reveal().clone(),
+            to: voicemail.to.reveal().clone(),
+            length_ms: voicemail.length_ms,
+            left_at: rfc3339(voicemail.left_ms),
+        }
+    }
+}
+
 impl From<&domain::MonthUsage> for Month {
     fn from(month: &domain::MonthUsage) -> Self {
         Self {
@@ -479,6 +530,9 @@ impl From<&domain::Notice> for Notice {
             domain::About::CallEnded { call } => About::CallEnded { call_sid: call.to_string() },
             domain::About::MessageTaken { call, tool_call } => {
                 About::MessageTaken { call_sid: call.to_string(), tool_call: tool_call.clone() }
+            }
+            domain::About::VoicemailLeft { call, recording } => {
+                About::VoicemailLeft { call_sid: call.to_string(), recording_sid: recording.to_string() }
             }
             domain::About::LimitReached { limit, day } => {
                 let limit = match limit {

@@ -3,12 +3,13 @@
 use std::future::pending;
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 
 use super::super::house::{ACCOUNT, CALLER, Furniture, House, LINE, NOW_MS};
 use super::super::words;
 use super::*;
-use crate::domain::{AccountSid, DestinationId, InstanceId, Intention, PlanId};
-use crate::store::{Lapsed, Ledger as _, Outbox as _, Slots};
+use crate::domain::{AccountSid, DestinationId, InstanceId, Intention, PlanId, Sentence};
+use crate::store::{Lapsed, LeaseClaim, Ledger as _, Outbox as _, Slots};
 
 const FALLBACK: &str = "<Say>Please write to luna@example.com.</Say><Hangup/>";
 
@@ -103,7 +104,7 @@ impl House {
                     assert_eq!(day, "2026-09-21");
                     Some(limit)
                 }
-                About::CallEnded { .. } | About::MessageTaken { .. } => None,
+                About::CallEnded { .. } | About::MessageTaken { .. } | About::VoicemailLeft { .. } => None,
             });
         told.collect()
     }
@@ -124,6 +125,7 @@ async fn one_call_more_than_the_plan_has_meets_the_businesss_own_fallback() {
     assert_eq!((record.answered_ms, record.talked_ms()), (None, 0));
     assert_eq!((record.ending, record.ended_ms), (Some(Ending::PlanLimit), Some(NOW_MS)));
     assert_eq!(house.limits_told().await, [Limit::ConcurrentCalls], "once a day");
+    assert!(house.app.nudge.heard().now_or_never().is_some(), "and at once");
     assert_eq!(house.asks_what_is_next(1, "completed").await, "<Hangup/>");
     house.until("the slot is not given back", async || house.taken().await == 1).await;
     assert!(house.ring(6).await.starts_with("<Connect"));
@@ -153,7 +155,8 @@ async fn a_plan_may_want_its_callers_answered_all_the_same_and_the_business_told
         assert!(house.ring(number).await.starts_with("<Connect"), "{number}");
     }
     house.until("a notice is missing", async || house.limits_told().await.len() == 2).await;
-    assert_eq!((house.taken().await, house.app.registry.len()), (1, 3));
+    let everybody_counts = async || (house.taken().await, house.app.registry.len()) == (3, 3);
+    house.until("whoever is on the line has a lease, within the plan or beyond it", everybody_counts).await;
 }
 
 #[tokio::test]
@@ -163,6 +166,7 @@ async fn a_business_without_a_webhook_is_told_nothing() {
     assert_eq!(house.ring(2).await, FALLBACK);
     house.settled().await;
     assert_eq!(house.limits_told().await, []);
+    assert!(house.app.nudge.heard().now_or_never().is_none(), "nobody is woken for nothing");
     assert_eq!(house.kept_as(2).await.ending, Some(Ending::PlanLimit));
 }
 
@@ -259,6 +263,9 @@ impl Slots for Stuck {
     async fn bury(&self, _: &Lapsed) -> Result<(), StoreError> {
         pending().await
     }
+    async fn claim(&self, _: &LeaseClaim<'_>) -> Result<bool, StoreError> {
+        pending().await
+    }
 }
 
 #[tokio::test]
@@ -286,7 +293,9 @@ async fn a_call_this_instance_has_no_room_for_gives_its_slot_back() {
 
 #[test]
 fn no_word_of_ours_tells_a_caller_of_plans() {
-    for sentence in [words::CANNOT_ANSWER, words::CONNECTING, words::NOBODY_THERE, words::NOT_IN_SERVICE] {
+    for sentence in
+        [words::CANNOT_ANSWER, Sentence::Connecting.in_english(), words::NOBODY_THERE, words::NOT_IN_SERVICE]
+    {
         for word in ["plan", "limit", "bill", "minute", "pay"] {
             assert!(!sentence.to_lowercase().contains(word), "{sentence}");
         }

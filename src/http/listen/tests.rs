@@ -202,6 +202,23 @@ fn the_pace_counts_every_turn_for_ever() {
 /// More than the socket buffers of both sides hold: bytes.
 const BIG: usize = 32 * 1024 * 1024;
 
+#[tokio::test]
+async fn a_stop_that_cuts_calls_leaves_twilio_a_moment_to_ask_what_is_next_and_then_nobody_listens() {
+    let server = Server::start(ListenLimits::default());
+    let hard = server.tasks.hard().clone();
+    server.tasks.spawn("a call that takes its leave", async move {
+        hard.cancelled().await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    });
+    server.tasks.hard().cancel();
+    let answer = server.ask("GET /fast HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    while server.tasks.live_background() > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(TcpStream::connect(server.address).await.is_err());
+}
+
 struct Server {
     address: SocketAddr,
     tasks: Tasks,

@@ -28,6 +28,18 @@ use crate::wire::Text;
 /// `rate_limits.updated` follows an answer by so much.
 const RATE_LIMITS_AFTER: Duration = Duration::from_millis(40);
 
+/// What is no event: no JSON, half of it, no object, no type, an event without its fields, audio that is none.
+const GARBAGE: [&str; 6] = [
+    "not json",
+    r#"{"type":"response.done","response":{"id":"#,
+    "[1,2,3]",
+    r#"{"event_id":"event_1"}"#,
+    r#"{"type":"response.output_audio.delta","delta":7}"#,
+    r#"{"type":"response.output_audio.delta","event_id":"e","response_id":"r","item_id":"i","output_index":0,"content_index":0,"delta":"%"}"#,
+];
+/// How the event begins that comes fifty times a second.
+const AUDIO: &str = r#"{"type":"input_audio_buffer.append""#;
+
 /// One event of ours, as the service got it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientEvent {
@@ -81,7 +93,7 @@ pub struct ModelService {
     said_bytes: usize,
     counter: u64,
     heard: Vec<ClientEvent>,
-    keeps_events: bool,
+    keeps_audio: bool,
     refusals: Vec<ServiceRefusal>,
 }
 
@@ -128,7 +140,7 @@ impl ModelService {
             said_bytes: 0,
             counter: 0,
             heard: Vec::new(),
-            keeps_events: true,
+            keeps_audio: true,
             refusals: Vec::new(),
             script,
         };
@@ -136,9 +148,9 @@ impl ModelService {
         service
     }
 
-    /// Keeps no event of the client's from now on: for long calls by the thousand.
-    pub fn forget_events(&mut self) {
-        self.keeps_events = false;
+    /// Keeps none of the client's audio from now on: for long calls by the thousand.
+    pub fn forget_audio(&mut self) {
+        self.keeps_audio = false;
     }
 
     /// Hears a frame of the client's.
@@ -147,7 +159,7 @@ impl ModelService {
             return;
         }
         if let Frame::Text(text) = &frame
-            && self.keeps_events
+            && (self.keeps_audio || !text.starts_with(AUDIO))
         {
             self.heard.push(ClientEvent { at: now, text: text.clone() });
         }
@@ -356,6 +368,10 @@ impl ModelService {
             let unknown =
                 r#"{"type":"response.something.new","event_id":"event_unknown","what":[1,{"x":null}]}"#;
             self.outbox.push_back(Frame::Text(unknown.into()));
+        }
+        if self.has(&ModelFault::Garbage) {
+            let garbage = GARBAGE.get(self.counter as usize % GARBAGE.len()).copied().unwrap_or_default();
+            self.outbox.push_back(Frame::Text(garbage.into()));
         }
     }
 

@@ -10,6 +10,9 @@ use bytes::Bytes;
 pub struct Script {
     /// The first answer that is asked for with instructions.
     pub greeting: Reply,
+    /// The first answer that is asked for with instructions when the session was told of a conversation before; the
+    /// greeting when there is none.
+    pub resumed: Option<Reply>,
     /// Later answers that are asked for with instructions; the greeting again when there are none.
     pub instructed: Vec<Reply>,
     /// Answers to the caller.
@@ -109,6 +112,8 @@ pub enum ModelFault {
     NoAnswer,
     /// Answers begin, and nothing comes of them.
     Stuck,
+    /// Every wish for an answer is refused, for a reason that will not change.
+    RefuseAnswers,
     /// Answers are text.
     TextOnly,
     /// Every answer fails with this code.
@@ -119,6 +124,8 @@ pub enum ModelFault {
     Repeat,
     /// Between the events come some that nobody knows.
     Unknown,
+    /// Between the events come frames that are no event at all.
+    Garbage,
 }
 
 impl Reply {
@@ -141,6 +148,7 @@ impl Script {
     pub fn new(greeting: Reply, turn: Reply) -> Self {
         Self {
             greeting,
+            resumed: None,
             instructed: Vec::new(),
             turns: vec![turn],
             after_tool: Vec::new(),

@@ -58,11 +58,13 @@ impl ModelService {
                 | ModelFault::NoSetup
                 | ModelFault::NoAnswer
                 | ModelFault::Stuck
+                | ModelFault::RefuseAnswers
                 | ModelFault::TextOnly
                 | ModelFault::FailAnswers(_)
                 | ModelFault::PcmOnly
                 | ModelFault::Repeat
-                | ModelFault::Unknown => {}
+                | ModelFault::Unknown
+                | ModelFault::Garbage => {}
             }
         }
         self.say_session("session.created");

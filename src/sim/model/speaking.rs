@@ -73,6 +73,10 @@ impl ModelService {
             );
             return Err(Complaint::new("conversation_already_has_active_response", "", message));
         }
+        if self.has(&ModelFault::RefuseAnswers) {
+            let message = "Invalid value: this session gives no answers.".to_owned();
+            return Err(Complaint::new("invalid_value", "response", message));
+        }
         let ask = if asked.get("instructions").is_some() {
             Ask::Instructed
         } else if matches!(self.conversation.last().map(|item| &item.kind), Some(Kind::ToolResult)) {
@@ -148,7 +152,8 @@ impl ModelService {
     fn choose(&mut self, ask: Ask) -> Reply {
         if ask == Ask::Instructed && !self.greeted {
             self.greeted = true;
-            return self.script.greeting.clone();
+            let resumed = self.script.resumed.clone().filter(|_| !self.conversation.is_empty());
+            return resumed.unwrap_or_else(|| self.script.greeting.clone());
         }
         let [instructed, turns, after_tool] = &mut self.replies_given;
         let (list, given) = match ask {

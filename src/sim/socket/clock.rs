@@ -33,4 +33,11 @@ impl Clock {
     pub(super) fn time_of_day() -> String {
         jiff::Timestamp::now().to_string()
     }
+
+    /// The same, as Twilio writes it in its REST interface.
+    #[expect(clippy::disallowed_methods, reason = "a telephone network tells the time of day")]
+    pub(super) fn date() -> String {
+        let now = jiff::Timestamp::now();
+        jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_string(&now).unwrap_or_default()
+    }
 }

@@ -28,7 +28,7 @@ pub struct ModelServerPlan {
     pub authorization: Option<String>,
     /// Decides sizes and names.
     pub seed: u64,
-    /// Whether to keep every event of the clients': not under load.
+    /// Whether to keep every event of the clients'; else all but their audio, under load.
     pub keep_events: bool,
 }
 
@@ -190,7 +190,7 @@ where
     let mut socket = socket.map_err(|error| SocketError::Handshake(Box::new(error)))?;
     let mut service = ModelService::new(script, seed, clock.now());
     if !keep_events {
-        service.forget_events();
+        service.forget_audio();
     }
     on_event(&service, log);
     loop {

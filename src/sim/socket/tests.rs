@@ -18,13 +18,14 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{accept_hdr_async, connect_async};
 
 use super::*;
+use crate::audio::wav;
 use crate::domain::{AccountSid, PhoneNumber, PublicUrl, StreamSid};
 use crate::sim::model::{ModelFault, Reply, Script};
 use crate::sim::{Act, Step, When, tone};
 use crate::wire::twilio::form::Pairs;
 use crate::wire::twilio::media::{FromTwilio, ToTwilio};
 use crate::wire::twilio::signature::sign;
-use crate::wire::twilio::twiml::{ConnectStream, Twiml, Verb};
+use crate::wire::twilio::twiml::{ConnectStream, Record, Twiml, Verb};
 
 const TOKEN: &str = "2b7e151628aed2a6abf7158809cf4f3c";
 
@@ -77,6 +78,41 @@ async fn webhook(stream: String, serving: &mut JoinSet<()>) -> String {
             "/dial",
             answer("/dial", |_, form| {
                 Twiml::say_and_hang_up(format!("It was {}.", form.first("DialCallStatus").unwrap()), None)
+            }),
+        )
+        .route(
+            "/mailbox",
+            answer("/mailbox", |state, _| {
+                let record = Record {
+                    action: format!("{}/left", state.base),
+                    status_callback: format!("{}/recording", state.base),
+                    max_length_s: 2,
+                    timeout_s: 1,
+                    finish_on_key: "#".to_owned(),
+                    play_beep: true,
+                };
+                let nothing = Verb::Say { text: "Nothing.".to_owned(), language: None };
+                Twiml(vec![Verb::Record(Box::new(record)), nothing])
+            }),
+        )
+        .route(
+            "/left",
+            answer("/left", |_, form| {
+                assert!(form.first("RecordingUrl").unwrap().contains("/Recordings/RE"));
+                let said = |name| form.first(name).unwrap();
+                let text = format!("{:?} {}", said("Digits"), said("RecordingDuration"));
+                Twiml::say_and_hang_up(text, None)
+            }),
+        )
+        .route(
+            "/recording",
+            answer("/recording", |_, form| {
+                assert!(
+                    form.first("From").is_none() && form.first("RecordingSid").unwrap().starts_with("RE")
+                );
+                let (status, length) = (form.first("RecordingStatus"), form.first("RecordingDuration"));
+                assert_eq!(status == Some("absent"), length == Some("0"));
+                Twiml::default()
             }),
         )
         .route(
@@ -282,6 +318,65 @@ async fn a_caller_who_hangs_up_ends_the_call() {
     let report = Phone::new(None).unwrap().call(plan).await;
     let kinds = kinds(&report);
     assert_eq!(kinds[kinds.len() - 2..], ["Stopped", "Over"]);
+}
+
+#[tokio::test]
+async fn a_caller_is_recorded_until_a_key_silence_the_longest_time_or_the_end() {
+    let mut serving = JoinSet::new();
+    let base = webhook("ws://127.0.0.1:9".to_owned(), &mut serving).await;
+    let speaks = |ms| Step { when: When::AfterSilence(100), act: Act::Say(tone::sine(220, ms)) };
+    let then = |act| Step { when: When::After(60), act };
+    let calls = [
+        (vec![speaks(300), then(Act::Press('5')), then(Act::Press('#'))], 300, Some("\"#\" 1")),
+        (vec![speaks(300)], 300, Some("\"\" 1")),
+        (vec![speaks(9_000)], 1_920, Some("\"\" 2")),
+        (vec![speaks(300), then(Act::HangUp)], 300, None),
+        (vec![], 0, Some("Nothing.")),
+        (vec![Step { when: When::AfterSilence(100), act: Act::HangUp }], 0, None),
+    ];
+    let stories = calls.into_iter().map(|(caller, length_ms, last_words)| {
+        let webhook = format!("{base}/mailbox");
+        async move {
+            let plan = CallPlan { webhook, caller, ..plan("") };
+            let report = Phone::new(None).unwrap().call(plan).await;
+            assert_eq!(report.problems(), Vec::<String>::new());
+            let recorded = report.events.iter().find_map(|(_, event)| {
+                if let PhoneEvent::Recorded { length_ms } = event { Some(*length_ms) } else { None }
+            });
+            assert_eq!(recorded, Some(length_ms), "{:?}", kinds(&report));
+            let said = report.events.iter().find_map(|(_, event)| {
+                if let PhoneEvent::Said(text) = event { Some(text.reveal().clone()) } else { None }
+            });
+            assert_eq!(said.as_deref(), last_words, "{:?}", kinds(&report));
+        }
+    });
+    futures_util::future::join_all(stories).await;
+}
+
+#[tokio::test]
+async fn what_was_recorded_is_heard_by_whoever_has_the_credentials() {
+    let mut serving = JoinSet::new();
+    let base = webhook("ws://127.0.0.1:9".to_owned(), &mut serving).await;
+    let (account, password) = (account(), "secret".to_owned());
+    let user = account.as_str().to_owned();
+    let rest = RestServer::start(RestPlan { account, user: user.clone(), password, refusals: Vec::new() });
+    let rest = rest.await.unwrap();
+    let caller = vec![
+        Step { when: When::AfterSilence(100), act: Act::Say(tone::sine(220, 300)) },
+        Step { when: When::After(0), act: Act::Press('#') },
+    ];
+    let plan = CallPlan { webhook: format!("{base}/mailbox"), caller, ..plan("") };
+    let report = Phone::new(Some(rest.line())).unwrap().call(plan).await;
+    assert_eq!(report.problems(), Vec::<String>::new());
+    let [recording] = &rest.line().kept()[..] else { panic!("one recording") };
+    let url = format!("{}/2010-04-01/Accounts/{user}/Recordings/{recording}.wav", rest.url());
+    let ask = async |password: &str, url: &str| {
+        reqwest::Client::new().get(url).basic_auth(&user, Some(password)).send().await.unwrap()
+    };
+    assert_eq!(ask("wrong", &url).await.status(), 401);
+    assert_eq!(ask("secret", &url.replace(recording.as_str(), "RE1")).await.status(), 404);
+    let file = ask("secret", &url).await.bytes().await.unwrap();
+    assert_eq!(wav::read(&file).unwrap().to_mulaw_8k(), tone::sine(220, 300));
 }
 
 fn script() -> Script {

@@ -35,6 +35,7 @@ pub async fn all(store: &dyn Ledger, outbox: &dyn Outbox) {
     usage_is_added_and_an_accident_ends_no_call(store).await;
     the_first_word_about_a_stream_stays(store).await;
     a_word_about_a_stream_that_another_instance_carries_is_dropped(store).await;
+    the_end_of_a_stream_that_was_followed_by_another_ends_no_call(store).await;
     an_accident_told_late_does_not_replace_the_ending(store).await;
     of_several_accidents_that_of_the_last_stream_shows(store).await;
     what_is_told_before_a_call_is_opened_shows_afterwards(store).await;
@@ -350,6 +351,21 @@ pub async fn a_word_about_a_stream_that_another_instance_carries_is_dropped(stor
         usage(4),
         "of a stream nobody claimed, anybody may tell"
     );
+}
+
+/// An instance that was cut off, and whose call another adopted, takes the end of its stream for the caller's.
+pub async fn the_end_of_a_stream_that_was_followed_by_another_ends_no_call(store: &dyn Ledger) {
+    let call = one_call();
+    store.open_call(&call).await.expect("opens");
+    for attempt in [1, 2] {
+        assert!(store.claim_attempt(&call.call, attempt, &instance("carrier")).await.expect("claims"));
+    }
+    store.end_stream(&call.call, &end(1, Ending::CallerHungUp, usage(1), 50)).await.expect("keeps");
+    let goes_on = record(store, &call.call).await;
+    assert_eq!((goes_on.ended_ms, goes_on.usage), (None, usage(1)));
+    store.end_stream(&call.call, &end(2, Ending::HungUp, usage(2), 90)).await.expect("keeps");
+    let over = record(store, &call.call).await;
+    assert_eq!((over.ending, over.ended_ms, over.usage), (Some(Ending::HungUp), Some(90), usage(3)));
 }
 
 /// Two instances may tell of two streams in either order; what both used counts.

@@ -6,7 +6,10 @@ use futures_util::future::join_all;
 
 use super::ledger::{end, record, usage};
 use super::{RACERS, fresh_business, one_call, outbox};
-use crate::domain::{About, BusinessId, CallRecord, Ending, MicroDollars, Month, MonthUsage, Notice, Usage};
+use crate::domain::{
+    About, BusinessId, CallRecord, DestinationId, Ending, MicroDollars, Month, MonthUsage, Notice, Usage,
+};
+use crate::store::meter::MAY_COME_BACK_MS;
 use crate::store::{Certainty, Ledger, Outbox};
 
 /// When calls start in these stories, in milliseconds since 1970: in September 2026.
@@ -24,6 +27,10 @@ pub async fn all(store: &dyn Ledger, outbox: &dyn Outbox) {
     what_is_told_twice_counts_once(store).await;
     in_whatever_order_it_is_told_it_adds_up_to_the_same(store).await;
     a_presumed_end_counts_and_a_sure_one_corrects_it(store).await;
+    a_call_that_comes_back_is_over_when_that_is_told_anew(store).await;
+    a_stream_that_is_claimed_takes_back_only_what_was_over_before_it(store).await;
+    the_late_end_of_a_stream_does_not_end_the_next(store).await;
+    a_call_that_may_come_back_is_told_of_a_little_later_and_once(store, outbox).await;
     a_dropped_word_counts_nothing(store).await;
     a_call_belongs_to_the_month_it_started_in(store).await;
     every_business_has_its_own_months(store).await;
@@ -156,6 +163,87 @@ pub async fn a_presumed_end_counts_and_a_sure_one_corrects_it(store: &dyn Ledger
         assert_eq!(september(store, &call.business).await, corrected);
         store.end_call(&call.call, STARTED_MS + 99_000, Certainty::Presumed).await.expect("answers");
         assert_eq!(september(store, &call.business).await, corrected, "nothing is presumed of what is known");
+    }
+}
+
+/// A transfer nobody answered: what the caller and the model say then is counted, with the ringing.
+pub async fn a_call_that_comes_back_is_over_when_that_is_told_anew(store: &dyn Ledger) {
+    let call = opened(store).await;
+    store.answered(&call.call, STARTED_MS).await.expect("keeps");
+    claim(store, &call, 1).await;
+    store.end_stream(&call.call, &end(1, transferred(), usage(1), STARTED_MS + 20)).await.expect("keeps");
+    store.end_call(&call.call, STARTED_MS + 21, Certainty::Told).await.expect("keeps");
+    let away = MonthUsage {
+        calls: 1,
+        talked_ms: 20,
+        usage: usage(1),
+        cost: MicroDollars::new(1),
+        ..nothing(&call.business)
+    };
+    assert_eq!(september(store, &call.business).await, away);
+    claim(store, &call, 2).await;
+    assert_eq!(record(store, &call.call).await.ended_ms, None, "it goes on");
+    let goes_on = MonthUsage { calls: 0, talked_ms: 0, ..away.clone() };
+    assert_eq!(september(store, &call.business).await, goes_on);
+    let over = end(2, Ending::CallerHungUp, usage(2), STARTED_MS + 90);
+    store.end_stream(&call.call, &over).await.expect("keeps");
+    store.end_call(&call.call, STARTED_MS + 95, Certainty::Told).await.expect("keeps");
+    let whole = MonthUsage { talked_ms: 90, usage: usage(3), cost: MicroDollars::new(3), ..away };
+    assert_eq!(september(store, &call.business).await, whole);
+    assert_eq!(record(store, &call.call).await.ending, Some(Ending::CallerHungUp));
+}
+
+/// The first stream is no later one, a claim that is refused changes nothing, and a presumed end is taken back like any.
+pub async fn a_stream_that_is_claimed_takes_back_only_what_was_over_before_it(store: &dyn Ledger) {
+    let call = opened(store).await;
+    store.end_call(&call.call, STARTED_MS + 5, Certainty::Told).await.expect("keeps");
+    claim(store, &call, 1).await;
+    assert_eq!(record(store, &call.call).await.ended_ms, Some(STARTED_MS + 5), "the caller was quicker");
+    claim(store, &call, 3).await;
+    assert_eq!(record(store, &call.call).await.ended_ms, None);
+    store.end_call(&call.call, STARTED_MS + 50, Certainty::Told).await.expect("keeps");
+    claim(store, &call, 2).await;
+    assert!(!store.claim_attempt(&call.call, 3, &super::instance("late")).await.expect("answers"));
+    assert_eq!(record(store, &call.call).await.ended_ms, Some(STARTED_MS + 50));
+
+    let call = opened(store).await;
+    store.end_call(&call.call, STARTED_MS + 30, Certainty::Presumed).await.expect("keeps");
+    claim(store, &call, 2).await;
+    assert_eq!(record(store, &call.call).await.ended_ms, None, "it was presumed wrongly");
+}
+
+/// The instance that carried it may be slow to say so.
+pub async fn the_late_end_of_a_stream_does_not_end_the_next(store: &dyn Ledger) {
+    let call = opened(store).await;
+    store.answered(&call.call, STARTED_MS).await.expect("keeps");
+    claim(store, &call, 1).await;
+    claim(store, &call, 2).await;
+    store.end_stream(&call.call, &end(1, transferred(), usage(1), STARTED_MS + 20)).await.expect("keeps");
+    let goes_on = record(store, &call.call).await;
+    assert_eq!((goes_on.ended_ms, goes_on.usage), (None, usage(1)));
+    let over = end(2, Ending::HungUp, usage(1), STARTED_MS + 90);
+    store.end_stream(&call.call, &over).await.expect("keeps");
+    assert_eq!(record(store, &call.call).await.ended_ms, Some(STARTED_MS + 90));
+}
+
+/// What is told of it is looked up then.
+pub async fn a_call_that_may_come_back_is_told_of_a_little_later_and_once(
+    store: &dyn Ledger,
+    outbox: &dyn Outbox,
+) {
+    for ending in [transferred(), Ending::NeverConnected] {
+        let call = CallRecord { tells: true, ..fresh_call() };
+        store.open_call(&call).await.expect("opens");
+        store.end_stream(&call.call, &end(1, ending, usage(1), STARTED_MS + 5)).await.expect("keeps");
+        let about = About::CallEnded { call: call.call.clone() };
+        let notice = Notice::new(call.business.clone(), about, STARTED_MS + 5);
+        let later = Notice { due_ms: Some(STARTED_MS + 5 + MAY_COME_BACK_MS), ..notice };
+        assert_eq!(outbox::listed(outbox, &call.business).await, slice::from_ref(&later));
+        claim(store, &call, 2).await;
+        let over = end(2, Ending::HungUp, usage(1), STARTED_MS + 90);
+        store.end_stream(&call.call, &over).await.expect("keeps");
+        assert_eq!(outbox::listed(outbox, &call.business).await, [later]);
+        outbox::clear(outbox, &call.business).await;
     }
 }
 
@@ -326,6 +414,15 @@ async fn assert_told_and_clear(outbox: &dyn Outbox, call: &CallRecord, at_ms: i6
 /// A call of a business nobody knows.
 fn fresh_call() -> CallRecord {
     CallRecord { business: fresh_business(), started_ms: STARTED_MS, ..one_call() }
+}
+
+fn transferred() -> Ending {
+    Ending::Transferred(DestinationId::parse("front-office").expect("legal"))
+}
+
+/// The instance that tells of the ends of these stories takes a stream.
+async fn claim(store: &dyn Ledger, call: &CallRecord, attempt: u8) {
+    assert!(store.claim_attempt(&call.call, attempt, &super::instance("carrier")).await.expect("answers"));
 }
 
 async fn opened(store: &dyn Ledger) -> CallRecord {

@@ -8,7 +8,7 @@ use std::slice;
 use futures_util::future::join_all;
 
 use super::{RACERS, fresh_business, one_call};
-use crate::domain::{About, BusinessId, Limit, Notice, NoticeId};
+use crate::domain::{About, BusinessId, Limit, Notice, NoticeId, RecordingSid};
 use crate::store::{Delivery, Outbox};
 
 /// What time it is in these stories, in milliseconds since 1970.
@@ -45,7 +45,8 @@ pub async fn a_notice_comes_back_as_it_was(store: &dyn Outbox) {
     let tool_call = "call_';drop table outbox;--/é".to_owned();
     let kinds = [
         About::MessageTaken { call: call.clone(), tool_call },
-        About::CallEnded { call },
+        About::CallEnded { call: call.clone() },
+        About::VoicemailLeft { call, recording: RecordingSid::parse("RE1").expect("legal") },
         About::LimitReached { limit: Limit::ConcurrentCalls, day: "2026-11-21".to_owned() },
         About::LimitReached { limit: Limit::MinutesPerMonth, day: "2026-11-21".to_owned() },
     ];

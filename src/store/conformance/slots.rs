@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 
 use super::{RACERS, fresh_business, instance, one_call};
 use crate::domain::{BusinessId, CallSid, InstanceId};
-use crate::store::{Lapsed, Seating, SlotWish, Slots};
+use crate::store::{Lapsed, LeaseClaim, Seating, SlotWish, Slots};
 
 /// What time it is in these stories, in milliseconds since 1970: long ago, so that no lease of a store in use lapses.
 const NOW_MS: i64 = 1_000_000;
@@ -33,6 +33,10 @@ pub async fn all(store: &dyn Slots) {
     lapsed_leases_are_listed_until_they_are_buried(store).await;
     what_was_given_back_or_renewed_has_not_lapsed(store).await;
     a_lease_that_was_renewed_is_not_buried(store).await;
+    of_many_who_claim_a_lapsed_lease_one_has_it(store).await;
+    of_many_who_claim_a_call_without_a_lease_one_has_it(store).await;
+    a_lease_that_is_not_as_it_was_seen_is_not_claimed(store).await;
+    a_claimed_lease_is_taken_over_given_back_and_put_back_like_any_other(store).await;
 }
 
 /// And no more, until one leaves.
@@ -220,6 +224,74 @@ pub async fn lapsed_leases_are_listed_until_they_are_buried(store: &dyn Slots) {
     assert_eq!(place.lapsed(until_ms + 1).await, []);
 }
 
+/// All of them saw the same, and all ask at once.
+pub async fn of_many_who_claim_a_lapsed_lease_one_has_it(store: &dyn Slots) {
+    let place = Place::new(store, 1);
+    let orphan = call();
+    assert_eq!(place.take(&orphan, "dead", NOW_MS).await, Seating::Seated);
+    let until_ms = NOW_MS + LEASE_MS;
+    let names: Vec<_> = (0..RACERS).map(|number| format!("claims-{number}")).collect();
+    let claims = names.iter().map(|name| place.claim(&orphan, Some(until_ms), name, until_ms + LEASE_MS));
+    let claims = join_all(claims).await;
+    assert_eq!(claims.iter().filter(|claimed| **claimed).count(), 1);
+    assert_eq!(place.lapsed(until_ms + 1).await, [], "somebody looks after it");
+    assert_eq!(place.lapsed(until_ms + LEASE_MS + 1).await, [place.lease(&orphan, until_ms + LEASE_MS)]);
+    assert_eq!(place.take(&call(), "one", until_ms + 1).await, Seating::Full, "and it counts");
+    place.bury_all().await;
+}
+
+/// Such a call had no slot, and the plan may be full: somebody is on the line all the same.
+pub async fn of_many_who_claim_a_call_without_a_lease_one_has_it(store: &dyn Slots) {
+    let place = Place::new(store, 1);
+    assert_eq!(place.take(&call(), "one", NOW_MS).await, Seating::Seated);
+    let orphan = call();
+    let until_ms = NOW_MS + LEASE_MS;
+    let names: Vec<_> = (0..RACERS).map(|number| format!("claims-{number}")).collect();
+    let claims = join_all(names.iter().map(|name| place.claim(&orphan, None, name, until_ms))).await;
+    assert_eq!(claims.iter().filter(|claimed| **claimed).count(), 1);
+    assert_eq!(place.taken(NOW_MS).await, 2);
+    place.bury_all().await;
+}
+
+/// Whether it was renewed, taken over, given back or never there.
+pub async fn a_lease_that_is_not_as_it_was_seen_is_not_claimed(store: &dyn Slots) {
+    let place = Place::new(store, 3);
+    let until_ms = NOW_MS + LEASE_MS;
+    let [renewed, given_back, live] = [call(), call(), call()];
+    for call in [&renewed, &given_back, &live] {
+        place.take(call, "one", NOW_MS).await;
+    }
+    place.take(&renewed, "one", NOW_MS + 1).await;
+    place.free(&given_back, "one").await;
+    for (call, seen) in
+        [(&renewed, Some(until_ms)), (&given_back, Some(until_ms)), (&call(), Some(until_ms)), (&live, None)]
+    {
+        assert!(!place.claim(call, seen, "two", until_ms + LEASE_MS).await, "{call} as of {seen:?}");
+    }
+    assert_eq!(place.taken(until_ms + 1).await, 0, "nothing was prolonged");
+    place.bury_all().await;
+}
+
+/// Whoever claims may die, fail, or see another go on with the call.
+pub async fn a_claimed_lease_is_taken_over_given_back_and_put_back_like_any_other(store: &dyn Slots) {
+    let place = Place::new(store, 1);
+    let orphan = call();
+    let (lapsed_ms, until_ms) = (NOW_MS + LEASE_MS, NOW_MS + 2 * LEASE_MS);
+    for seen in [Some(lapsed_ms), None] {
+        if seen.is_some() {
+            place.take(&orphan, "dead", NOW_MS).await;
+        }
+        assert!(place.claim(&orphan, seen, "one", until_ms).await);
+        assert!(place.claim(&orphan, Some(until_ms), "one", lapsed_ms).await, "put back");
+        assert!(place.claim(&orphan, Some(lapsed_ms), "two", until_ms).await, "and found by another");
+        assert_eq!(place.take(&orphan, "three", lapsed_ms).await, Seating::Seated, "it goes on there");
+        place.free(&orphan, "two").await;
+        assert_eq!(place.taken(lapsed_ms).await, 1);
+        place.free(&orphan, "three").await;
+        assert_eq!((place.taken(NOW_MS).await, place.lapsed(until_ms * 2).await), (0, Vec::new()));
+    }
+}
+
 /// Whether its own instance goes on with it, or another.
 pub async fn what_was_given_back_or_renewed_has_not_lapsed(store: &dyn Slots) {
     let place = Place::new(store, 3);
@@ -286,6 +358,12 @@ impl<'a> Place<'a> {
     async fn free(&self, call: &CallSid, carrier: &str) {
         let instance: InstanceId = instance(carrier);
         self.store.free(&self.business, call, &instance).await.expect("answers");
+    }
+
+    async fn claim(&self, call: &CallSid, seen: Option<i64>, by: &str, until_ms: i64) -> bool {
+        let (business, instance) = (&self.business, &instance(by));
+        let claim = LeaseClaim { business, call, seen_until_ms: seen, instance, until_ms };
+        self.store.claim(&claim).await.expect("answers")
     }
 
     fn lease(&self, call: &CallSid, until_ms: i64) -> Lapsed {

@@ -169,6 +169,23 @@ impl CallDocument {
 }
 
 impl Known {
+    /// The first claim of a stream stays. One behind all others takes back that the call was over.
+    pub(super) fn claim(&mut self, attempt: u8, instance: &InstanceId) -> bool {
+        if self.claims.contains_key(&attempt) {
+            return false;
+        }
+        if attempt > 1 && !self.is_later_claimed(attempt) {
+            (self.ended_ms, self.presumed_ms) = (None, None);
+        }
+        self.claims.insert(attempt, instance.clone());
+        true
+    }
+
+    /// Whether somebody has claimed a stream behind this one.
+    fn is_later_claimed(&self, attempt: u8) -> bool {
+        self.claims.last_key_value().is_some_and(|(last, _)| *last > attempt)
+    }
+
     /// The earliest answer stays.
     pub(super) fn answer(&mut self, at_ms: i64) {
         self.answered_ms = Some(self.answered_ms.map_or(at_ms, |before| before.min(at_ms)));
@@ -192,7 +209,7 @@ impl Known {
             return;
         }
         self.streams.insert(end.attempt, end.clone());
-        if !end.ending.is_accident() {
+        if !end.ending.is_accident() && !self.is_later_claimed(end.attempt) {
             self.end(end.at_ms, Certainty::Told);
         }
     }

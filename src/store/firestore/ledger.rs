@@ -6,12 +6,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::ask::{Commit, Contest, Patience, Stored};
 use super::call_document::{CallDocument, FIELDS, INTENTION, RECORDINGS};
+use super::codec::Fields;
 use super::outbox::new_notice;
 use super::write::{If, merge, put};
 use super::{Firestore, codec, page, queries};
 use crate::domain::{
     BusinessId, CallRecord, CallSid, InstanceId, Intention, Message, Month, MonthUsage, Notice, Recording,
-    StreamEnd, Turn,
+    RecordingSid, StreamEnd, Turn, Voicemail,
 };
 use crate::store::{CallKey, Certainty, Ledger, Listing, StoreError};
 
@@ -57,13 +58,7 @@ impl Ledger for Firestore {
         attempt: u8,
         instance: &InstanceId,
     ) -> Result<bool, StoreError> {
-        let claim = |document: &mut CallDocument| {
-            let is_free = !document.known.claims.contains_key(&attempt);
-            if is_free {
-                document.known.claims.insert(attempt, instance.clone());
-            }
-            is_free
-        };
+        let claim = |document: &mut CallDocument| document.known.claim(attempt, instance);
         self.change("claim a stream of a call", call, Look::First, claim).await
     }
 
@@ -98,21 +93,7 @@ impl Ledger for Firestore {
     async fn take_message(&self, message: &Message, notice: Option<&Notice>) -> Result<(), StoreError> {
         const DOING: &str = "keep a message";
         let name = self.message_name(&message.call, &message.tool_call)?;
-        let kept = put(name.clone(), codec::fields(message, DOING)?, If::New);
-        let mut notice = notice.map(|notice| new_notice(self, notice, DOING)).transpose()?;
-        let mut contest = Contest::new(DOING);
-        loop {
-            let writes = [Some(kept.clone()), notice.clone()].into_iter().flatten().collect();
-            if self.commit(DOING, Patience::Change, writes).await? == Commit::Made {
-                return Ok(());
-            }
-            if self.get_one(DOING, Patience::Change, name.clone()).await?.is_some() {
-                return Ok(());
-            }
-            // It was not the message that was there already.
-            notice = None;
-            contest.lost().await?;
-        }
+        self.keep_once(DOING, name, codec::fields(message, DOING)?, notice).await
     }
 
     async fn messages(&self, business: &BusinessId) -> Result<Vec<Message>, StoreError> {
@@ -131,6 +112,26 @@ impl Ledger for Firestore {
         let Ok(name) = self.message_name(call, tool_call) else { return Ok(None) };
         let stored = self.get_one("look up a message", Patience::Lookup, name).await?;
         stored.map(|stored| self.read(stored)).transpose()
+    }
+
+    async fn keep_voicemail(&self, voicemail: &Voicemail, notice: Option<&Notice>) -> Result<(), StoreError> {
+        self.put_voicemail(voicemail, notice).await
+    }
+
+    async fn voicemails(&self, business: &BusinessId) -> Result<Vec<Voicemail>, StoreError> {
+        self.voicemails_for(business).await
+    }
+
+    async fn voicemails_in(&self, call: &CallSid) -> Result<Vec<Voicemail>, StoreError> {
+        self.voicemails_of(call).await
+    }
+
+    async fn voicemail(
+        &self,
+        business: &BusinessId,
+        recording: &RecordingSid,
+    ) -> Result<Option<Voicemail>, StoreError> {
+        self.one_voicemail(business, recording).await
     }
 
     async fn keep_recording(&self, call: &CallSid, recording: &Recording) -> Result<(), StoreError> {
@@ -170,6 +171,31 @@ enum Look {
 }
 
 impl Firestore {
+    /// Keeps something new, and with it what the business is to be told of it. What is there already stays as it is.
+    pub(super) async fn keep_once(
+        &self,
+        doing: &'static str,
+        name: String,
+        fields: Fields,
+        notice: Option<&Notice>,
+    ) -> Result<(), StoreError> {
+        let kept = put(name.clone(), fields, If::New);
+        let mut notice = notice.map(|notice| new_notice(self, notice, doing)).transpose()?;
+        let mut contest = Contest::new(doing);
+        loop {
+            let writes = [Some(kept.clone()), notice.clone()].into_iter().flatten().collect();
+            if self.commit(doing, Patience::Change, writes).await? == Commit::Made {
+                return Ok(());
+            }
+            if self.get_one(doing, Patience::Change, name.clone()).await?.is_some() {
+                return Ok(());
+            }
+            // It was the notice that was there already.
+            notice = None;
+            contest.lost().await?;
+        }
+    }
+
     /// Changes what is known of a call, and what follows from it, by what it is at that moment.
     async fn change<T: Send>(
         &self,

@@ -13,8 +13,8 @@ use serde_json::{Value as Json, json};
 
 use super::codec;
 use super::names::Names;
-use crate::domain::{BusinessId, PhoneNumber, PlanId};
-use crate::store::{CallKey, MESSAGES_LISTED, NOTICES_LISTED};
+use crate::domain::{BusinessId, CallSid, PhoneNumber, PlanId};
+use crate::store::{CallKey, MESSAGES_LISTED, NOTICES_LISTED, VOICEMAILS_LISTED};
 
 /// So many values one filter may name at once.
 pub(super) const MOST_VALUES: usize = 30;
@@ -110,6 +110,19 @@ pub(super) fn messages_of(business: &BusinessId) -> Query {
         .with("business", Operator::Equal, json!(business))
         .ordered("takenMs", Direction::Descending)
         .at_most(MESSAGES_LISTED)
+}
+
+/// The newest voicemails of a business.
+pub(super) fn voicemails_for(business: &BusinessId) -> Query {
+    Query::of("voicemails")
+        .with("business", Operator::Equal, json!(business))
+        .ordered("leftMs", Direction::Descending)
+        .at_most(VOICEMAILS_LISTED)
+}
+
+/// The voicemails of a call.
+pub(super) fn voicemails_in(call: &CallSid) -> Query {
+    Query::of("voicemails").with("call", Operator::Equal, json!(call)).at_most(VOICEMAILS_LISTED)
 }
 
 /// The months in which a business used anything.
@@ -230,7 +243,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::domain::CallSid;
 
     const INDEXES: &str = include_str!("../../../migrations/firestore/firestore.indexes.json");
 
@@ -250,6 +262,8 @@ mod tests {
             calls_of(&business, Some(&key), 1),
             turns_of("calls/CA1".to_owned()),
             messages_of(&business),
+            voicemails_for(&business),
+            voicemails_in(&key.call),
             months_of(&business),
             slots_of(&business),
             leases_of(&business),

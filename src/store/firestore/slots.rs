@@ -17,7 +17,7 @@ use super::ask::{Commit, Contest, Patience, Stored, Version};
 use super::write::{If, delete, merge, put};
 use super::{Firestore, codec, names, queries};
 use crate::domain::{BusinessId, CallSid, InstanceId};
-use crate::store::{Lapsed, Seating, SlotWish, Slots, StoreError};
+use crate::store::{Lapsed, LeaseClaim, Seating, SlotWish, Slots, StoreError};
 
 /// How long Firestore itself lets a lease be that nobody renewed and nobody buried, in milliseconds: whoever buries them
 /// is never that late.
@@ -113,6 +113,32 @@ impl Slots for Firestore {
     async fn bury(&self, lapsed: &Lapsed) -> Result<(), StoreError> {
         let is_the_same = |lease: &Lease| lease.until_ms == lapsed.until_ms;
         self.end_lease("forget a slot nobody renewed", &lapsed.business, &lapsed.call, is_the_same).await
+    }
+
+    async fn claim(&self, claim: &LeaseClaim<'_>) -> Result<bool, StoreError> {
+        const DOING: &str = "claim a call nobody seems to carry";
+        let name = self.lease_name(claim.business, claim.call)?;
+        let mut contest = Contest::new(DOING);
+        loop {
+            let found = self.get(DOING, Patience::Change, vec![name.clone()]).await?;
+            let write = match (self.held(found).pop(), claim.seen_until_ms) {
+                (Some(held), Some(seen_until_ms)) if held.lease.until_ms == seen_until_ms => {
+                    renewal(held, claim.instance, claim.until_ms, DOING)?
+                }
+                (None, None) => {
+                    let (business, call) = (claim.business.clone(), claim.call.clone());
+                    let (instance, until_ms) = (claim.instance.clone(), claim.until_ms);
+                    let lease = Lease { business, call, instance, until_ms, number: None };
+                    self.lease(&name, &lease, If::New)?
+                }
+                (Some(_) | None, _) => return Ok(false),
+            };
+            if self.commit(DOING, Patience::Change, vec![write]).await? == Commit::Made {
+                return Ok(true);
+            }
+            // Somebody changed it in between; what is there now says whether it is still as it was seen.
+            contest.lost().await?;
+        }
     }
 }
 
@@ -218,9 +244,13 @@ impl Firestore {
             until_ms: wish.until_ms,
             number: Some(number),
         };
-        let mut fields = codec::fields(&lease, "take a slot")?;
-        fields.push(expiry(wish.until_ms));
-        Ok(put(self.lease_name(wish.business, wish.call)?, fields, only))
+        self.lease(&self.lease_name(wish.business, wish.call)?, &lease, only)
+    }
+
+    fn lease(&self, name: &str, lease: &Lease, only: If) -> Result<Write, StoreError> {
+        let mut fields = codec::fields(lease, "take a slot")?;
+        fields.push(expiry(lease.until_ms));
+        Ok(put(name.to_owned(), fields, only))
     }
 
     fn place_name(&self, business: &BusinessId, number: u32) -> Result<String, StoreError> {

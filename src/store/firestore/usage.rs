@@ -11,9 +11,9 @@ use super::codec;
 use super::outbox::new_notice;
 use super::queries;
 use super::write::{If, adding, merge};
-use crate::domain::{About, BusinessId, CallRecord, CallSid, Month, MonthUsage, Notice};
+use crate::domain::{BusinessId, CallSid, Month, MonthUsage};
 use crate::store::StoreError;
-use crate::store::meter::Metered;
+use crate::store::meter::{self, Metered};
 
 impl Firestore {
     /// A notice that is there already was no work of this call's document, but it need not be kept again.
@@ -23,7 +23,7 @@ impl Firestore {
         call: &CallSid,
         document: &mut CallDocument,
     ) -> Result<(), StoreError> {
-        let Some(notice) = document.record(call).as_ref().and_then(notice_of) else { return Ok(()) };
+        let Some(notice) = document.record(call).as_ref().and_then(meter::notice_of) else { return Ok(()) };
         let name = self.names().document("outbox", notice.id.as_str())?;
         document.known.told |= self.get_one(doing, Patience::Change, name).await?.is_some();
         Ok(())
@@ -44,7 +44,7 @@ impl Firestore {
             document.known.metered = now;
             writes.push(self.count(&record.business, Month::of(record.started_ms), &before, &now, doing)?);
         }
-        if let (false, Some(notice)) = (document.known.told, notice_of(&record)) {
+        if let (false, Some(notice)) = (document.known.told, meter::notice_of(&record)) {
             document.known.told = true;
             writes.push(new_notice(self, &notice, doing)?);
         }
@@ -99,12 +99,6 @@ impl Firestore {
     }
 }
 
-/// What the business is told of a call that is over, if it wants to be.
-fn notice_of(record: &CallRecord) -> Option<Notice> {
-    let at_ms = record.ended_ms.filter(|_| record.tells)?;
-    Some(Notice::new(record.business.clone(), About::CallEnded { call: record.call.clone() }, at_ms))
-}
-
 /// Every number by its path, and by how much it is more now. Those that stay the same are there too, so that a month's
 /// document has all of them.
 fn differences(before: &Json, now: &Json, path: &str, found: &mut Vec<(String, i64)>) {
@@ -124,7 +118,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::domain::MicroDollars;
+    use crate::domain::{CallRecord, MicroDollars};
     use crate::store::conformance::one_call;
 
     #[test]

@@ -36,7 +36,7 @@ pub(super) const BUSINESS: Fields = Fields {
 
 pub(super) const DESTINATION: Fields = Fields { needed: &["id", "label", "number"], optional: &[] };
 
-pub(super) const FALLBACK: Fields = Fields { needed: &[], optional: &["transfer", "message"] };
+pub(super) const FALLBACK: Fields = Fields { needed: &[], optional: &["transfer", "message", "voicemail"] };
 
 pub(super) const WEBHOOK: Fields = Fields { needed: &["url", "secret"], optional: &[] };
 
@@ -267,7 +267,11 @@ fn check_fallback(
     let before = checker.mistakes.len();
     let Some(fallback) = checker.object(&at, value, &FALLBACK) else { return };
     if fallback.len() != 1 && checker.mistakes.len() == before {
-        checker.mistake(at, "must have either `transfer`, a destination's id, or `message`, a sentence");
+        checker.mistake(
+            at,
+            "must have either `transfer`, a destination's id, or `message`, a sentence, or `voicemail`, the sentence \
+             before the tone",
+        );
         return;
     }
     let transfer = checker.field::<DestinationId>(&at, fallback, "transfer");
@@ -278,8 +282,10 @@ fn check_fallback(
         };
         checker.mistake(at.field("transfer"), problem);
     }
-    if checker.field::<String>(&at, fallback, "message").is_some_and(|text| text.trim().is_empty()) {
-        checker.mistake(at.field("message"), "is empty; write what callers should hear");
+    for sentence in ["message", "voicemail"] {
+        if checker.field::<String>(&at, fallback, sentence).is_some_and(|text| text.trim().is_empty()) {
+            checker.mistake(at.field(sentence), "is empty; write what callers should hear");
+        }
     }
 }
 

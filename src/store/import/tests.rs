@@ -84,8 +84,8 @@ async fn every_field_of_the_nouns_is_known_to_the_checker_and_no_other() {
     let semantic = serde_json::to_value(&import.businesses[0].turn_detection).unwrap();
     assert_eq!(keys(&semantic), known(&SEMANTIC_VAD));
     let transfer = Fallback::Transfer(DestinationId::parse("x").unwrap());
-    let fallbacks =
-        [transfer, Fallback::Message(String::new())].map(|one| serde_json::to_value(one).unwrap());
+    let (message, voicemail) = (Fallback::Message(String::new()), Fallback::Voicemail(String::new()));
+    let fallbacks = [transfer, message, voicemail].map(|one| serde_json::to_value(one).unwrap());
     assert_eq!(fallbacks.iter().flat_map(keys).collect::<BTreeSet<_>>(), known(&FALLBACK));
 }
 
@@ -188,6 +188,7 @@ async fn what_refers_to_nothing_is_told() {
     says(r#"{"fallback":{"transfer":"a","message":"b"}}"#, &["businesses[0].fallback: must have either"])
         .await;
     says(r#"{"fallback":{"message":" "}}"#, &["businesses[0].fallback.message: is empty"]).await;
+    says(r#"{"fallback":{"voicemail":""}}"#, &["businesses[0].fallback.voicemail: is empty"]).await;
     says(r#"{"tools":["transfer_call"]}"#, &["~businesses[0].tools[0]: without `destinations`"]).await;
     says(r#"{"plan":"basics"}"#, &["businesses[0].plan: the plan basics is neither here nor in the store"])
         .await;

@@ -8,7 +8,7 @@ use super::usage::follow;
 use super::{Sqlite, Writing, bad_id, failed, more_than, page, whole};
 use crate::domain::{
     BusinessId, CallRecord, CallSid, InstanceId, Intention, Message, Month, MonthUsage, Notice, Recording,
-    StreamEnd, Turn,
+    RecordingSid, StreamEnd, Turn, Voicemail,
 };
 use crate::store::document;
 use crate::store::{CallKey, Certainty, Ledger, Listing, MESSAGES_LISTED, StoreError};
@@ -117,6 +117,9 @@ impl Ledger for Sqlite {
         .execute(&mut *change)
         .await
         .map_err(failed(DOING))?;
+        if attempt > 1 {
+            goes_on(&mut change, call, attempt, DOING).await?;
+        }
         change.commit().await.map_err(failed(DOING))?;
         Ok(true)
     }
@@ -228,6 +231,26 @@ impl Ledger for Sqlite {
         found.map(|text| document::read(&text, || format!("a message of calls/{call}"))).transpose()
     }
 
+    async fn keep_voicemail(&self, voicemail: &Voicemail, notice: Option<&Notice>) -> Result<(), StoreError> {
+        self.put_voicemail(voicemail, notice).await
+    }
+
+    async fn voicemails(&self, business: &BusinessId) -> Result<Vec<Voicemail>, StoreError> {
+        self.voicemails_for(business).await
+    }
+
+    async fn voicemails_in(&self, call: &CallSid) -> Result<Vec<Voicemail>, StoreError> {
+        self.voicemails_of(call).await
+    }
+
+    async fn voicemail(
+        &self,
+        business: &BusinessId,
+        recording: &RecordingSid,
+    ) -> Result<Option<Voicemail>, StoreError> {
+        self.one_voicemail(business, recording).await
+    }
+
     async fn keep_recording(&self, call: &CallSid, recording: &Recording) -> Result<(), StoreError> {
         const DOING: &str = "keep that a stream was recorded";
         let mut change = self.change(DOING).await?;
@@ -253,7 +276,7 @@ impl Ledger for Sqlite {
         if kept.rows_affected() == 0 {
             return Ok(());
         }
-        if !end.ending.is_accident() {
+        if !end.ending.is_accident() && !is_later_claimed(&mut change, call, end.attempt, DOING).await? {
             ended(&mut change, call, end.at_ms, DOING).await?;
         }
         follow(&mut change, call, DOING).await?;
@@ -297,6 +320,45 @@ async fn put_recording(
     .await
     .map_err(failed(doing))?;
     Ok(())
+}
+
+/// Takes back that a call was over before this stream of it was claimed.
+async fn goes_on(
+    change: &mut Writing,
+    call: &CallSid,
+    attempt: u8,
+    doing: &'static str,
+) -> Result<(), StoreError> {
+    if is_later_claimed(change, call, attempt, doing).await? {
+        return Ok(());
+    }
+    let over = sqlx::query(
+        "update calls set ended_ms = null, presumed_ms = null
+         where call = ? and coalesce(ended_ms, presumed_ms) is not null",
+    )
+    .bind(call.as_str())
+    .execute(&mut **change)
+    .await
+    .map_err(failed(doing))?;
+    if over.rows_affected() > 0 {
+        follow(change, call, doing).await?;
+    }
+    Ok(())
+}
+
+/// Whether somebody has claimed a stream of the call behind this one.
+async fn is_later_claimed(
+    change: &mut Writing,
+    call: &CallSid,
+    attempt: u8,
+    doing: &'static str,
+) -> Result<bool, StoreError> {
+    sqlx::query_scalar("select exists (select 1 from attempts where call = ? and attempt > ?)")
+        .bind(call.as_str())
+        .bind(i64::from(attempt))
+        .fetch_one(&mut **change)
+        .await
+        .map_err(failed(doing))
 }
 
 /// Keeps the earliest end that was told for sure.

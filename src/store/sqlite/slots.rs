@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{Sqlite, bad_id, failed};
 use crate::domain::{BusinessId, CallSid, InstanceId};
-use crate::store::{Lapsed, Seating, SlotWish, Slots, StoreError};
+use crate::store::{Lapsed, LeaseClaim, Seating, SlotWish, Slots, StoreError};
 
 #[async_trait]
 impl Slots for Sqlite {
@@ -115,5 +115,28 @@ impl Slots for Sqlite {
             .await
             .map_err(failed("forget a slot nobody renewed"))?;
         Ok(())
+    }
+
+    async fn claim(&self, claim: &LeaseClaim<'_>) -> Result<bool, StoreError> {
+        let claimed = match claim.seen_until_ms {
+            Some(seen_until_ms) => sqlx::query(
+                "update slots set instance = ?1, until_ms = ?2 where business = ?3 and call = ?4 and until_ms = ?5",
+            )
+            .bind(claim.instance.as_str())
+            .bind(claim.until_ms)
+            .bind(claim.business.as_str())
+            .bind(claim.call.as_str())
+            .bind(seen_until_ms),
+            None => sqlx::query(
+                "insert into slots (instance, until_ms, business, call) values (?1, ?2, ?3, ?4) on conflict do nothing",
+            )
+            .bind(claim.instance.as_str())
+            .bind(claim.until_ms)
+            .bind(claim.business.as_str())
+            .bind(claim.call.as_str()),
+        };
+        let claimed =
+            claimed.execute(&self.writer).await.map_err(failed("claim a call nobody seems to carry"))?;
+        Ok(claimed.rows_affected() == 1)
     }
 }

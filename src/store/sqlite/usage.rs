@@ -3,8 +3,8 @@
 use super::calls::{self, CallRow};
 use super::outbox::put_notice;
 use super::{Sqlite, Writing, bad_id, failed};
-use crate::domain::{About, BusinessId, CallRecord, CallSid, Month, MonthUsage, Notice};
-use crate::store::meter::Metered;
+use crate::domain::{BusinessId, CallRecord, CallSid, Month, MonthUsage};
+use crate::store::meter::{self, Metered};
 use crate::store::{StoreError, document};
 
 /// So many calls are counted in one change when a file of an older program is opened: others may write in between.
@@ -26,8 +26,7 @@ pub(super) async fn follow(
     let (metered, told) = (row.metered.clone(), row.told != 0);
     let Some(record) = row.record()? else { return Ok(()) };
     count(change, &record, metered.as_deref(), doing).await?;
-    if let (true, false, Some(at_ms)) = (record.tells, told, record.ended_ms) {
-        let notice = Notice::new(record.business, About::CallEnded { call: record.call }, at_ms);
+    if let (false, Some(notice)) = (told, meter::notice_of(&record)) {
         put_notice(change, &notice, doing).await?;
         sqlx::query("update calls set told = 1 where call = ?")
             .bind(call.as_str())

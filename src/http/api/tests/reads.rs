@@ -99,6 +99,7 @@ async fn a_call_is_shown_whole_with_what_was_said() {
             {"attempt": 1, "number": 1, "speaker": "caller", "text": "Are you open?", "beganMs": 1_000, "heardMs": 0,
                 "interrupted": false},
         ],
+        "voicemails": [],
     });
     assert_eq!(operator.get(&format!("/api/calls/{CALL}")).await.json(), expected);
     assert_eq!(problem(&operator.get("/api/calls/CA9").await), (404, "not-found".to_owned()));
@@ -179,7 +180,7 @@ async fn a_notice_that_was_given_up_is_shown_and_can_be_tried_again() {
 #[tokio::test]
 async fn a_business_that_is_not_there_has_no_empty_lists_and_one_that_was_removed_has_its_calls() {
     let operator = Operator::new().await;
-    for what in ["calls", "messages", "usage", "usage?month=2026-09", "notices"] {
+    for what in ["calls", "messages", "voicemails", "usage", "usage?month=2026-09", "notices"] {
         let answer = operator.get(&format!("/api/businesses/nobody/{what}")).await;
         assert_eq!(problem(&answer), (404, "not-found".to_owned()), "{what}");
         assert_eq!(operator.get(&format!("{BUSINESS}/{what}")).await.status, 200, "{what}");

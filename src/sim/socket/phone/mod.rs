@@ -1,5 +1,6 @@
 //! A telephone network: rings a webhook, does what its TwiML says, opens the stream, and asks again when it has ended.
 
+mod record;
 mod report;
 mod stream;
 
@@ -9,7 +10,7 @@ use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
 pub use self::report::{PhoneEvent, PhoneReport};
-use self::stream::StreamEnd;
+use self::stream::{Ordered, StreamEnd, next_order};
 use super::{Clock, RestLine, RestOrder, SocketError};
 use crate::domain::{AccountSid, CallSid, IdError, Moment};
 use crate::sim::{Caller, LineFault, Step};
@@ -63,6 +64,8 @@ pub enum DialResult {
     NoAnswer,
     /// The line was busy.
     Busy,
+    /// The number could not be rung.
+    Failed,
 }
 
 /// A telephone network, for any number of calls.
@@ -126,6 +129,7 @@ impl DialResult {
             Self::Completed => "completed",
             Self::NoAnswer => "no-answer",
             Self::Busy => "busy",
+            Self::Failed => "failed",
         }
     }
 }
@@ -137,6 +141,8 @@ impl Phone {
             .user_agent("TwilioProxy/1.1")
             .connect_timeout(CONNECT_PATIENCE)
             .timeout(WEBHOOK_PATIENCE)
+            // What a caller's next webhook goes through is another proxy of Twilio's, and another connection.
+            .pool_max_idle_per_host(0)
             .no_proxy()
             .build()
             .map_err(SocketError::Client)?;
@@ -236,11 +242,15 @@ impl Placed<'_> {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
         form.extend(about.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        self.signed(url, &form)
+    }
+
+    fn signed(&self, url: &str, form: &[(String, String)]) -> reqwest::RequestBuilder {
         // A fragment holds settings of Twilio's own and is never sent.
         let url = url.split('#').next().unwrap_or(url);
-        let signature = sign(&self.plan.auth_token, url, &form);
+        let signature = sign(&self.plan.auth_token, url, form);
         let request = self.phone.http.post(url).header("X-Twilio-Signature", signature);
-        request.header("I-Twilio-Idempotency-Token", uuid::Uuid::new_v4().to_string()).form(&form)
+        request.header("I-Twilio-Idempotency-Token", uuid::Uuid::new_v4().to_string()).form(form)
     }
 
     /// Does what a document says; returns what is next.
@@ -264,10 +274,13 @@ impl Placed<'_> {
                 }
                 Verb::Pause { length_s } => {
                     let end = self.clock.now() + Duration::from_secs(u64::from(length_s));
-                    self.clock.until(Some(end)).await;
-                    None
+                    tokio::select! {
+                        () = self.clock.until(Some(end)) => None,
+                        order = next_order(&mut self.orders, &self.plan.call) => Some(obeyed(order)),
+                    }
                 }
                 Verb::Dial { number, action, .. } => self.dial(number.as_str(), action),
+                Verb::Record(record) => self.record(*record).await,
                 Verb::Redirect { url } => Some(Next::Ask(url, in_progress())),
                 Verb::Hangup => Some(Next::Over),
             };
@@ -295,8 +308,8 @@ impl Placed<'_> {
     async fn stream(&mut self, connect: crate::wire::twilio::twiml::ConnectStream) -> Option<Next> {
         let action = connect.action.clone();
         match self.carry_stream(connect).await {
-            StreamEnd::CallerHungUp | StreamEnd::Ordered(None) => Some(Next::Over),
-            StreamEnd::Ordered(Some(twiml)) => Some(Next::Document(twiml)),
+            StreamEnd::CallerHungUp => Some(Next::Over),
+            StreamEnd::Ordered(order) => Some(obeyed(order)),
             StreamEnd::ServerClosed if action.is_empty() => None,
             StreamEnd::ServerClosed => Some(Next::Ask(action, in_progress())),
         }
@@ -321,10 +334,20 @@ impl Placed<'_> {
 
     /// Tells a status callback, beside the call.
     fn tell(&mut self, url: &str, about: Vec<(&'static str, String)>) {
-        if url.is_empty() {
-            return;
+        if !url.is_empty() {
+            self.send_beside(self.request(url, about), url);
         }
-        let (request, url) = (self.request(url, about), url.to_owned());
+    }
+
+    /// The same with a form that does not say who calls whom.
+    fn tell_form(&mut self, url: &str, form: &[(String, String)]) {
+        if !url.is_empty() {
+            self.send_beside(self.signed(url, form), url);
+        }
+    }
+
+    fn send_beside(&mut self, request: reqwest::RequestBuilder, url: &str) {
+        let url = url.to_owned();
         self.callbacks.spawn(async move {
             let answer = request.send().await.and_then(reqwest::Response::error_for_status);
             answer.err().map(|error| format!("{url} could not be told: {error}"))
@@ -342,6 +365,15 @@ impl Placed<'_> {
 
     fn problem(&mut self, what: String) {
         self.note(PhoneEvent::Problem(what));
+    }
+}
+
+/// What the REST interface's order makes next.
+fn obeyed(order: Ordered) -> Next {
+    match order {
+        Ordered::Over => Next::Over,
+        Ordered::Twiml(twiml) => Next::Document(twiml),
+        Ordered::Ask(url) => Next::Ask(url, in_progress()),
     }
 }
 

@@ -40,7 +40,7 @@ pub enum PhoneEvent {
     ServerClosed(Option<u16>),
     /// `stop` left: the call or the stream was ended on this side.
     Stopped,
-    /// The REST interface ended the call, or gave it new TwiML.
+    /// The REST interface ended the call, gave it new TwiML, or had it ask another URL.
     Ordered {
         /// Whether it is to go on with new TwiML.
         twiml: bool,
@@ -53,6 +53,13 @@ pub enum PhoneEvent {
         number: Pii<String>,
         /// What became of it.
         result: DialResult,
+    },
+    /// The tone before a recording.
+    Beeped,
+    /// What the caller said was recorded.
+    Recorded {
+        /// How much of it, in milliseconds, without the silence before and behind it; 0 when they said nothing.
+        length_ms: u64,
     },
     /// Something Twilio would complain of.
     Problem(String),

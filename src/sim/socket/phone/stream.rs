@@ -21,8 +21,18 @@ pub(super) enum StreamEnd {
     CallerHungUp,
     /// The server closed it, or it never opened: the TwiML decides.
     ServerClosed,
-    /// The REST interface ended the call, or gave it new TwiML.
-    Ordered(Option<String>),
+    /// The REST interface ended the call, or said how it goes on.
+    Ordered(Ordered),
+}
+
+/// What the REST interface wants of a call.
+pub(super) enum Ordered {
+    /// Its end.
+    Over,
+    /// That it goes on with this TwiML.
+    Twiml(String),
+    /// That this URL is asked what is next.
+    Ask(String),
 }
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -84,7 +94,9 @@ impl Placed<'_> {
             stream.wake(&mut self.caller, now);
             while let Some(frame) = stream.next_frame(now) {
                 self.watch(&frame);
-                if !say(socket, frame).await && !stream.is_over() {
+                // A line that breaks ends the stream, and not the call.
+                let breaks = frame == Frame::Reset;
+                if !say(socket, frame).await && (breaks || !stream.is_over()) {
                     self.note(PhoneEvent::ServerClosed(None));
                     return StreamEnd::ServerClosed;
                 }
@@ -106,7 +118,7 @@ impl Placed<'_> {
                     }
                 }
                 order = next_order(&mut self.orders, &self.plan.call) => {
-                    self.note(PhoneEvent::Ordered { twiml: order.is_some() });
+                    self.note(PhoneEvent::Ordered { twiml: matches!(order, Ordered::Twiml(_)) });
                     stream.end(self.clock.now());
                     end = StreamEnd::Ordered(order);
                 }
@@ -178,12 +190,16 @@ fn stream_event(stream: &StreamSid, event: &str, error: Option<String>) -> Vec<(
     about
 }
 
-/// The next order for this call: none within is the end, some is new TwiML. For ever when there is no REST interface.
-async fn next_order(orders: &mut Option<broadcast::Receiver<RestOrder>>, call: &CallSid) -> Option<String> {
+/// The next order for this call. For ever when there is no REST interface.
+pub(super) async fn next_order(
+    orders: &mut Option<broadcast::Receiver<RestOrder>>,
+    call: &CallSid,
+) -> Ordered {
     while let Some(receiver) = orders {
         match receiver.recv().await {
-            Ok(RestOrder::Complete(of)) if of == *call => return None,
-            Ok(RestOrder::Twiml(of, twiml)) if of == *call => return Some(twiml),
+            Ok(RestOrder::Complete(of)) if of == *call => return Ordered::Over,
+            Ok(RestOrder::Twiml(of, twiml)) if of == *call => return Ordered::Twiml(twiml),
+            Ok(RestOrder::Url(of, url)) if of == *call => return Ordered::Ask(url),
             Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
             Err(broadcast::error::RecvError::Closed) => *orders = None,
         }

@@ -11,8 +11,8 @@ use std::fmt;
 
 use url::form_urlencoded;
 
-pub use self::webhooks::{CallStatusUpdate, DialOutcome, IncomingCall, NextRequest, StreamStatus};
-pub use self::words::{CallStatus, DialCallStatus, Direction, StreamEvent};
+pub use self::webhooks::{CallStatusUpdate, DialOutcome, IncomingCall, NextRequest, Recorded, StreamStatus};
+pub use self::words::{CallStatus, DialCallStatus, Direction, RecordingStatus, StreamEvent};
 use crate::domain::{AccountSid, CallSid, IdError};
 
 /// Ten times what Twilio sends today; enough for any it adds, and too few to keep a processor busy sorting.

@@ -1,7 +1,7 @@
 //! What each of Twilio's webhooks says.
 
-use super::{CallStatus, DialCallStatus, Direction, Form, FormError, Pairs, StreamEvent};
-use crate::domain::{AccountSid, CallSid, Pii, StreamSid};
+use super::{CallStatus, DialCallStatus, Direction, Form, FormError, Pairs, RecordingStatus, StreamEvent};
+use crate::domain::{AccountSid, CallSid, Pii, RecordingSid, StreamSid};
 
 /// A call has come: `/twilio-voice`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +73,30 @@ pub struct DialOutcome {
     pub other: Pairs,
 }
 
+/// What was recorded of a caller: `/twilio-voicemail`, where Twilio asks what is next, and `/twilio-recording`, where it
+/// tells what became of the recording. These come in any order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// The call.
+    pub call: CallSid,
+    /// The account it belongs to. Twilio always says it.
+    pub account: Option<AccountSid>,
+    /// Where the call stands; said where Twilio asks what is next.
+    pub status: CallStatus,
+    /// What became of the recording; said where Twilio tells it.
+    pub outcome: RecordingStatus,
+    /// The recording, by its own name or as the end of its URL.
+    pub recording: Option<RecordingSid>,
+    /// Where it is, or will be in a moment.
+    pub url: Option<Pii<String>>,
+    /// How long it is, in seconds.
+    pub duration_s: Option<u32>,
+    /// Twilio's own number for what went wrong.
+    pub error: Option<u32>,
+    /// Everything else.
+    pub other: Pairs,
+}
+
 /// Where a call stands: `/twilio-status`. These may come in any order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallStatusUpdate {
@@ -121,8 +145,8 @@ impl Form for IncomingCall {
             account: left.take_account(),
             from: left.take("From").unwrap_or_default().into(),
             to: left.take("To").unwrap_or_default().into(),
-            status: CallStatus::read(left.take("CallStatus")),
-            direction: Direction::read(left.take("Direction")),
+            status: CallStatus::of(left.take("CallStatus")),
+            direction: Direction::of(left.take("Direction")),
             forwarded_from: left.take_said("ForwardedFrom").map(Pii::new),
             caller_name: left.take_said("CallerName").map(Pii::new),
             stir_verstat: left.take_said("StirVerstat"),
@@ -139,7 +163,7 @@ impl Form for NextRequest {
             account: left.take_account(),
             from: left.take("From").unwrap_or_default().into(),
             to: left.take("To").unwrap_or_default().into(),
-            status: CallStatus::read(left.take("CallStatus")),
+            status: CallStatus::of(left.take("CallStatus")),
             stream: left.take("StreamSid").and_then(|sid| StreamSid::parse(&sid).ok()),
             other: left,
         })
@@ -154,11 +178,31 @@ impl Form for DialOutcome {
             account: left.take_account(),
             from: left.take("From").unwrap_or_default().into(),
             to: left.take("To").unwrap_or_default().into(),
-            status: CallStatus::read(left.take("CallStatus")),
-            dialled: DialCallStatus::read(left.take("DialCallStatus")),
+            status: CallStatus::of(left.take("CallStatus")),
+            dialled: DialCallStatus::of(left.take("DialCallStatus")),
             dialled_call: left.take("DialCallSid").and_then(|sid| CallSid::parse(&sid).ok()),
             duration_s: left.take_number("DialCallDuration"),
             bridged: left.take_number("DialBridged"),
+            other: left,
+        })
+    }
+}
+
+impl Form for Recorded {
+    fn read(pairs: &Pairs) -> Result<Self, FormError> {
+        let mut left = pairs.clone();
+        let (name, url) = (left.take_said("RecordingSid"), left.take_said("RecordingUrl"));
+        // The action of `<Record>` is documented to get the URL alone; the name is its end.
+        let end = url.as_deref().and_then(|url| url.rsplit('/').next());
+        Ok(Self {
+            call: left.take_call()?,
+            account: left.take_account(),
+            status: CallStatus::of(left.take("CallStatus")),
+            outcome: RecordingStatus::of(left.take("RecordingStatus")),
+            recording: name.as_deref().or(end).and_then(|name| RecordingSid::parse(name).ok()),
+            url: url.map(Pii::new),
+            duration_s: left.take_number("RecordingDuration"),
+            error: left.take_number("ErrorCode"),
             other: left,
         })
     }
@@ -170,7 +214,7 @@ impl Form for CallStatusUpdate {
         Ok(Self {
             call: left.take_call()?,
             account: left.take_account(),
-            status: CallStatus::read(left.take("CallStatus")),
+            status: CallStatus::of(left.take("CallStatus")),
             duration_s: left.take_number("CallDuration"),
             sequence: left.take_number("SequenceNumber"),
             sip_code: left.take_number("SipResponseCode"),
@@ -187,7 +231,7 @@ impl Form for StreamStatus {
             account: left.take_account(),
             stream: left.take("StreamSid").and_then(|sid| StreamSid::parse(&sid).ok()),
             name: left.take_said("StreamName"),
-            event: StreamEvent::read(left.take("StreamEvent")),
+            event: StreamEvent::of(left.take("StreamEvent")),
             error: left.take_said("StreamError"),
             timestamp: left.take_said("Timestamp"),
             other: left,
@@ -255,6 +299,18 @@ mod tests {
         .unwrap();
         assert_eq!((stream.event, stream.stream), (StreamEvent::Failed, StreamSid::parse("MZ1").ok()));
         assert_eq!(stream.error.as_deref(), Some("Stream - WebSocket - Handshake Error"));
+        let spoken: Recorded = read(
+            "CallSid=CA1&AccountSid=AC1&From=a&To=b&CallStatus=completed&Digits=hangup&RecordingDuration=7&\
+             RecordingUrl=https%3A%2F%2Fapi.twilio.com%2F2010-04-01%2FAccounts%2FAC1%2FRecordings%2FRE1",
+        )
+        .unwrap();
+        assert!(spoken.status.is_over());
+        assert_eq!((spoken.recording, spoken.duration_s), (RecordingSid::parse("RE1").ok(), Some(7)));
+        assert_eq!(spoken.other.encode(), "From=a&To=b&Digits=hangup");
+        let silent: Recorded =
+            read("CallSid=CA1&RecordingSid=RE2&RecordingStatus=absent&ErrorCode=16102").unwrap();
+        assert_eq!((silent.outcome, silent.error), (RecordingStatus::Absent, Some(16_102)));
+        assert_eq!((silent.recording, silent.url), (RecordingSid::parse("RE2").ok(), None));
         let next: NextRequest = read("CallSid=CA1&From=a&To=b&CallStatus=paused").unwrap();
         assert_eq!((next.status.as_str(), next.stream), ("paused", None));
     }

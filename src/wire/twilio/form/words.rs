@@ -20,7 +20,7 @@ macro_rules! words {
             }
 
             /// Twilio's word, or none.
-            pub(super) fn read(word: Option<String>) -> Self {
+            pub fn of(word: Option<String>) -> Self {
                 let word = word.unwrap_or_default();
                 match word.as_str() {
                     $($word => Self::$variant,)+
@@ -118,5 +118,19 @@ words!(
         Stopped = "stream-stopped",
         /// It failed, perhaps before it began.
         Failed = "stream-error",
+    }
+);
+
+words!(
+    /// What became of a recording.
+    RecordingStatus {
+        /// It is being made.
+        InProgress = "in-progress",
+        /// It can be heard.
+        Completed = "completed",
+        /// There is none: it was too short, or silent.
+        Absent = "absent",
+        /// It could not be made.
+        Failed = "failed",
     }
 );

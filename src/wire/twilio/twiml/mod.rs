@@ -19,6 +19,9 @@ pub const PARAMETER_LIMIT: usize = 500;
 /// Twilio's REST interface names 99; its documents say nothing.
 pub const MOST_PARAMETERS: usize = 99;
 
+/// What is told of a recording.
+const RECORDING_EVENTS: &str = "completed absent";
+
 /// A document: what to do, one after the other. Empty, it means: nothing more, which hangs up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Twiml(pub Vec<Verb>);
@@ -51,6 +54,9 @@ pub enum Verb {
         /// Whom to tell the outcome, and ask what is next. Empty in a document that names nobody.
         action: String,
     },
+    /// Record what the caller says, and ask what is next when they have said it. When they said nothing, nobody is asked,
+    /// and the next verb follows.
+    Record(Box<Record>),
     /// Ask another URL what is next, with `POST`.
     Redirect {
         /// Which.
@@ -73,6 +79,25 @@ pub struct ConnectStream {
     pub status_callback: String,
     /// What comes back in the stream's `start`, in this order. See [`fitting`] for those that are too long.
     pub parameters: Vec<(String, String)>,
+}
+
+/// What is recorded of a caller, and who is told.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Whom to ask what is next when something was recorded, with `POST`. Empty in a document that names nobody: Twilio
+    /// asks for the same document again.
+    pub action: String,
+    /// Who is told what became of the recording, when it can be heard or when there is none. Empty in a document that
+    /// names nobody.
+    pub status_callback: String,
+    /// After how many seconds it ends in any case.
+    pub max_length_s: u32,
+    /// After how many seconds of silence it ends.
+    pub timeout_s: u32,
+    /// The keys that end it.
+    pub finish_on_key: String,
+    /// Whether a tone says when to speak.
+    pub play_beep: bool,
 }
 
 impl Twiml {
@@ -116,6 +141,7 @@ impl std::fmt::Debug for Verb {
             Self::Dial { number, timeout_s, action, .. } => {
                 write!(f, "Dial({number:?}, {timeout_s} s, then {action})")
             }
+            Self::Record(record) => record.fmt(f),
             Self::Redirect { url } => write!(f, "Redirect({url})"),
             Self::Hangup => write!(f, "Hangup"),
         }
@@ -127,5 +153,13 @@ impl std::fmt::Debug for ConnectStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<&str> = self.parameters.iter().map(|(name, _)| name.as_str()).collect();
         write!(f, "Connect({}, {names:?}, then {})", self.stream, self.action)
+    }
+}
+
+impl std::fmt::Debug for Record {
+    /// Without what stands behind the question marks of its URLs: it may say who calls.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path = |url: &str| url.split('?').next().unwrap_or_default().to_owned();
+        write!(f, "Record({} s, then {})", self.max_length_s, path(&self.action))
     }
 }

@@ -1,11 +1,22 @@
 //! Reading TwiML as Twilio reads it: strictly, and naming what it would complain of.
 
 use super::tree::{Node, tree};
-use super::{ConnectStream, LONGEST_DOCUMENT, MOST_PARAMETERS, PARAMETER_LIMIT, Twiml, Verb};
+use super::{
+    ConnectStream, LONGEST_DOCUMENT, MOST_PARAMETERS, PARAMETER_LIMIT, RECORDING_EVENTS, Record, Twiml, Verb,
+};
 use crate::domain::{PhoneNumber, PhoneNumberError, StreamUrl, UrlError};
 
 /// For how long `<Dial>` rings when it does not say, in seconds.
 const DIAL_TIMEOUT_S: u32 = 30;
+
+/// For how long `<Record>` records when it does not say, in seconds.
+const RECORD_MAX_LENGTH_S: u32 = 3_600;
+
+/// How much silence ends a recording when `<Record>` does not say, in seconds.
+const RECORD_TIMEOUT_S: u32 = 5;
+
+/// The keys that end a recording when `<Record>` does not say.
+const RECORD_KEYS: &str = "1234567890*#";
 
 /// A document, and what Twilio passes over in silence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +126,7 @@ fn verb(mut node: Node, had_query: &mut bool) -> Result<Verb, TwimlError> {
             Verb::Pause { length_s: node.number("length")?.unwrap_or(1) }
         }
         "Dial" => dial(&mut node)?,
+        "Record" => Verb::Record(Box::new(record(&mut node)?)),
         "Redirect" => {
             node.only("method", "POST")?;
             Verb::Redirect { url: std::mem::take(&mut node.text).trim().to_owned() }
@@ -181,6 +193,35 @@ fn dial(node: &mut Node) -> Result<Verb, TwimlError> {
     };
     let number = PhoneNumber::parse(&number).map_err(TwimlError::Number)?;
     Ok(Verb::Dial { caller_id, number, timeout_s, action })
+}
+
+fn record(node: &mut Node) -> Result<Record, TwimlError> {
+    node.no_text()?;
+    node.only("method", "POST")?;
+    node.only("recordingStatusCallbackMethod", "POST")?;
+    node.only("recordingStatusCallbackEvent", RECORDING_EVENTS)?;
+    node.pass_over(&["trim", "transcribe", "transcribeCallback"]);
+    let finish_on_key = node.take("finishOnKey").unwrap_or_else(|| RECORD_KEYS.to_owned());
+    if !finish_on_key.chars().all(|key| RECORD_KEYS.contains(key)) {
+        return Err(node.bad_value("finishOnKey", finish_on_key));
+    }
+    let play_beep = match node.take("playBeep").as_deref() {
+        None | Some("true") => true,
+        Some("false") => false,
+        Some(other) => return Err(node.bad_value("playBeep", other.to_owned())),
+    };
+    let max_length_s = node.number("maxLength")?.unwrap_or(RECORD_MAX_LENGTH_S);
+    if max_length_s < 2 {
+        return Err(node.bad_value("maxLength", max_length_s.to_string()));
+    }
+    Ok(Record {
+        action: node.take("action").unwrap_or_default(),
+        status_callback: node.take("recordingStatusCallback").unwrap_or_default(),
+        max_length_s,
+        timeout_s: node.number("timeout")?.unwrap_or(RECORD_TIMEOUT_S),
+        finish_on_key,
+        play_beep,
+    })
 }
 
 #[cfg(test)]
@@ -256,6 +297,37 @@ mod tests {
     }
 
     #[test]
+    fn a_recording_is_written_as_twilio_documents_it() {
+        let record = Record {
+            action: "https://h/twilio-voicemail".into(),
+            status_callback: "https://h/twilio-recording?to=%2B1&from=a".into(),
+            max_length_s: 180,
+            timeout_s: 10,
+            finish_on_key: "#".into(),
+            play_beep: true,
+        };
+        let written = Twiml(vec![Verb::Record(Box::new(record.clone()))]).to_xml();
+        let expected = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response><Record \
+            action=\"https://h/twilio-voicemail\" method=\"POST\" \
+            recordingStatusCallback=\"https://h/twilio-recording?to=%2B1&amp;from=a\" \
+            recordingStatusCallbackEvent=\"completed absent\" maxLength=\"180\" timeout=\"10\" finishOnKey=\"#\" \
+            playBeep=\"true\"/></Response>";
+        assert_eq!(written, expected);
+        let both = [Record { play_beep: false, finish_on_key: String::new(), ..record.clone() }, record];
+        for record in both {
+            let twiml = Twiml(vec![Verb::Record(Box::new(record))]);
+            assert_eq!(read(&twiml.to_xml()).unwrap().twiml, twiml);
+        }
+        let Verb::Record(bare) = read("<Response><Record/></Response>").unwrap().twiml.0.remove(0) else {
+            panic!()
+        };
+        assert_eq!((bare.max_length_s, bare.timeout_s, bare.play_beep), (3_600, 5, true));
+        assert_eq!((bare.finish_on_key.as_str(), bare.action.as_str()), ("1234567890*#", ""));
+        let twiml = Twiml(vec![Verb::Record(bare)]);
+        assert_eq!(read(&twiml.to_xml()).unwrap().twiml, twiml);
+    }
+
+    #[test]
     fn a_query_on_a_stream_is_taken_off_and_reported() {
         let xml = r#"<Response><Connect><Stream url="wss://host/m?businessId=1&amp;callSid=2"/></Connect></Response>"#;
         let ReadTwiml { twiml, had_query } = read(xml).unwrap();
@@ -279,6 +351,14 @@ mod tests {
             (said("<Redirect method=\"GET\">x</Redirect>"), "method=\"GET\""),
             (said("<Pause length=\"long\"/>"), "length=\"long\""),
             (said("<Dial>anybody</Dial>"), "13223"),
+            (said("<Record>x</Record>"), "<Record> has text"),
+            (said("<Record finishOnKey=\"any\"/>"), "finishOnKey=\"any\""),
+            (said("<Record maxLength=\"1\"/>"), "maxLength=\"1\""),
+            (said("<Record playBeep=\"yes\"/>"), "playBeep=\"yes\""),
+            (
+                said("<Record recordingStatusCallbackEvent=\"done\"/>"),
+                "recordingStatusCallbackEvent=\"done\"",
+            ),
             (said("<Say>&nbsp;</Say>"), "12100"),
             (said("<Say>a & b</Say>"), "12100"),
             (said("<Say>&#1;</Say>"), "12100"),

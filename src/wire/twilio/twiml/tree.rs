@@ -50,7 +50,7 @@ impl Node {
         }
     }
 
-    fn bad_value(&self, name: &'static str, value: String) -> TwimlError {
+    pub(super) fn bad_value(&self, name: &'static str, value: String) -> TwimlError {
         TwimlError::Value { name, value, element: self.name.clone() }
     }
 

@@ -9,7 +9,7 @@ use quick_xml::events::attributes::Attribute;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 use quick_xml::name::QName;
 
-use super::{ConnectStream, Twiml, Verb, fitting};
+use super::{ConnectStream, RECORDING_EVENTS, Record, Twiml, Verb, fitting};
 
 type Out = Writer<Vec<u8>>;
 
@@ -53,6 +53,7 @@ fn verb(out: &mut Out, verb: &Verb) -> io::Result<()> {
                 element(out, "Number", &[], |out| content(out, number.as_str()))
             })
         }
+        Verb::Record(it) => record(out, it),
         Verb::Redirect { url } => {
             element(out, "Redirect", &[("method", Some("POST"))], |out| content(out, url))
         }
@@ -71,6 +72,24 @@ fn connect(out: &mut Out, connect: &ConnectStream) -> io::Result<()> {
         [("url", Some(connect.stream.as_str())), ("statusCallback", Some(connect.status_callback.as_str()))];
     let stream = |out: &mut Out| element(out, "Stream", &attributes, parameters);
     element(out, "Connect", &[("action", Some(&connect.action)), ("method", Some("POST"))], stream)
+}
+
+fn record(out: &mut Out, record: &Record) -> io::Result<()> {
+    let (longest, timeout) = (record.max_length_s.to_string(), record.timeout_s.to_string());
+    let said = |url: &str| !url.is_empty();
+    let (action, callback) = (record.action.as_str(), record.status_callback.as_str());
+    let attributes = [
+        ("action", Some(action).filter(|url| said(url))),
+        ("method", said(action).then_some("POST")),
+        ("recordingStatusCallback", Some(callback).filter(|url| said(url))),
+        // That there is no recording is not told unless it is asked for.
+        ("recordingStatusCallbackEvent", said(callback).then_some(RECORDING_EVENTS)),
+        ("maxLength", Some(longest.as_str())),
+        ("timeout", Some(timeout.as_str())),
+        ("finishOnKey", Some(record.finish_on_key.as_str())),
+        ("playBeep", Some(if record.play_beep { "true" } else { "false" })),
+    ];
+    empty(out, "Record", &attributes)
 }
 
 fn element(
