@@ -225,7 +225,8 @@ pub async fn local_token(storage: &Storage) -> anyhow::Result<SecretString> {
     Ok(token)
 }
 
-fn twilio_rest(twilio: &Twilio, tls: &rustls::ClientConfig) -> anyhow::Result<Option<TwilioRest>> {
+/// A client for Twilio's REST interface, where there are credentials for it.
+pub fn twilio_rest(twilio: &Twilio, tls: &rustls::ClientConfig) -> anyhow::Result<Option<TwilioRest>> {
     let token = match &twilio.auth {
         TwilioAuth::Tokens(tokens) => tokens.first(),
         TwilioAuth::Local => None,

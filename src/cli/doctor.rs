@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use rustls::pki_types::CertificateDer;
@@ -11,10 +12,15 @@ use uuid::Uuid;
 use super::call::{token, webhook};
 use super::scene;
 use crate::config::Doctor;
-use crate::doctor::{Answers, Examination, print};
+use crate::clients::tls_with_public_roots;
+use crate::doctor::{Answers, Examination, news, print};
 use crate::domain::AccountSid;
 use crate::http::paths;
+use crate::server::twilio_rest;
 use crate::telemetry;
+
+/// Between two looks: Twilio opens a stream within half a second of the TwiML, and a person reads no faster.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
 
 /// What a doctor is asked.
 #[derive(Debug, clap::Args)]
@@ -31,8 +37,11 @@ pub(super) struct DoctorArguments {
     #[arg(long)]
     ca: Option<PathBuf>,
     /// Prints everything that was seen as one JSON document, and nothing else.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "watch")]
     json: bool,
+    /// Examines nothing, and prints what happens at the media socket as it happens, during a real call. Needs ADMIN_TOKEN.
+    #[arg(long)]
+    watch: bool,
 }
 
 /// Examines, tells what it sees as it goes, then one verdict; gives the exit code.
@@ -51,6 +60,7 @@ pub(super) async fn run(
         Some(account) => account.clone(),
         None => AccountSid::parse(&format!("AC{}", Uuid::new_v4().simple()))?,
     };
+    let tls = tls_with_public_roots()?;
     let examination = Examination {
         webhook: url.parse().with_context(|| format!("{asked:?} is not a URL"))?,
         to: arguments.to.clone(),
@@ -58,6 +68,7 @@ pub(super) async fn run(
         // Without one, most can be seen all the same.
         auth_token: token(&url, &settings.twilio, &settings.storage).await.ok().map(Into::into),
         admin_token: settings.admin_token.clone(),
+        rest: twilio_rest(&settings.twilio, &tls)?,
         roots: arguments.ca.as_deref().map(roots).transpose()?.unwrap_or_default(),
         call: !arguments.no_call && arguments.ca.is_none(),
         answers: Answers {
@@ -69,6 +80,9 @@ pub(super) async fn run(
         },
         now_ms: telemetry::wall_clock(),
     };
+    if arguments.watch {
+        return watch(&examination, out).await;
+    }
     let mut broken = None;
     let mut tell = |step: &crate::doctor::Step| {
         if !arguments.json
@@ -88,6 +102,23 @@ pub(super) async fn run(
         print(&examined, out)?;
     }
     Ok(examined.verdict.level.exit_code())
+}
+
+/// Prints what is new at the media socket, for as long as somebody watches.
+async fn watch(examination: &Examination, out: &mut dyn Write) -> anyhow::Result<u8> {
+    let mut shown = None;
+    loop {
+        let recent = examination.recent().await?.context(
+            "the server does not say what happened lately: set ADMIN_TOKEN to its own, and see that it is frontdesk",
+        )?;
+        let since_ms = *shown.get_or_insert(recent.now_ms);
+        for line in news(&recent, since_ms) {
+            writeln!(out, "{line}")?;
+        }
+        out.flush()?;
+        shown = Some(recent.now_ms);
+        tokio::time::sleep(WATCH_EVERY).await;
+    }
 }
 
 fn roots(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {

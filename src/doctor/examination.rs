@@ -14,7 +14,9 @@ use super::facts::{Asked, Facts, Handshake, Opened, Place, Then, Twiml, TwimlFau
 use super::handshake::{LOOKED_AT, TWILIO, as_twilio, shake};
 use super::line::{Trust, look};
 use super::lint::lint;
+use super::twilio;
 use super::verdict::{Verdict, judge};
+use crate::clients::TwilioRest;
 use crate::domain::{AccountSid, CallSid};
 use crate::sim::socket::Clock;
 use crate::wire::doctor::{Echo, Recent};
@@ -40,6 +42,8 @@ pub struct Examination {
     pub auth_token: Option<SecretString>,
     /// Opens the doctor's own routes.
     pub admin_token: Option<SecretString>,
+    /// Twilio's own records, where we may read them.
+    pub rest: Option<TwilioRest>,
     /// Authorities to believe besides the world's, in DER.
     pub roots: Vec<CertificateDer<'static>>,
     /// Whether a whole call is placed.
@@ -126,6 +130,24 @@ impl Examination {
         Ok(Examined { verdict: judge(&facts), steps, facts })
     }
 
+    /// What the server remembers of the last minutes; none when it does not say. Fails only when one of the `roots` is no
+    /// certificate.
+    pub async fn recent(&self) -> Result<Option<Recent>, rustls::Error> {
+        let trust = Trust::new(self.roots.clone())?;
+        let stream = self.stream_of(&place(&self.webhook));
+        Ok(self.ask_recent(&stream, &trust).await)
+    }
+
+    async fn ask_recent(&self, stream: &Place, trust: &Trust) -> Option<Recent> {
+        let bearer = format!("Bearer {}", self.admin_token.as_ref()?.expose_secret());
+        let mut place = stream.clone();
+        place.path = beside(&place.path, self.answers.media, self.answers.recent);
+        let headers = vec![("Authorization", bearer)];
+        let request = Request { method: "GET", target: place.path.clone(), headers, body: "" };
+        let (_, body) = ask(&place, trust, &request).await;
+        serde_json::from_str(&body).ok()
+    }
+
     /// Where the stream would be, before any TwiML was seen.
     fn stream_of(&self, webhook: &Place) -> Place {
         let prefix = webhook.path.rsplit_once('/').map_or("", |(prefix, _)| prefix);
@@ -167,6 +189,7 @@ impl Visit<'_> {
             self.facts.call = Some(placed);
         }
         self.recent().await;
+        self.twilio().await;
     }
 
     fn note(&mut self, phase: &'static str, tone: Tone, seen: &str) {
@@ -368,6 +391,18 @@ impl Visit<'_> {
             self.note("variant", Tone::Good, &format!("{variant:?}: {seen}"));
             self.facts.variants.push((variant, shaken));
         }
+    }
+
+    async fn twilio(&mut self) {
+        let Some(rest) = &self.plan.rest else {
+            let seen = "not asked: set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN to see what Twilio remembers";
+            return self.note("Twilio", Tone::Skipped, seen);
+        };
+        let records = twilio::records(rest, &self.plan.account).await;
+        let seen = format!("{} numbers, {} recent alerts", records.numbers.len(), records.alerts.len());
+        let tone = if records.problem.is_some() { Tone::Skipped } else { Tone::Good };
+        self.note("Twilio", tone, records.problem.as_deref().unwrap_or(&seen));
+        self.facts.twilio = Some(records);
     }
 
     async fn recent(&mut self) {

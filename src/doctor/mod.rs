@@ -13,7 +13,8 @@ mod line;
 mod lint;
 mod report;
 pub mod row;
+mod twilio;
 pub mod verdict;
 
 pub use self::examination::{Answers, Examination, Examined, Step, Tone};
-pub use self::report::print;
+pub use self::report::{news, print};
