@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::call::{token, webhook};
 use super::scene;
-use crate::config::Doctor;
 use crate::clients::tls_with_public_roots;
+use crate::config::Doctor;
 use crate::doctor::{Answers, Examination, news, print};
 use crate::domain::AccountSid;
 use crate::http::paths;

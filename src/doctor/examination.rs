@@ -406,14 +406,7 @@ impl Visit<'_> {
     }
 
     async fn recent(&mut self) {
-        let Some(bearer) = self.bearer() else { return };
-        let answers = self.plan.answers;
-        let mut place = self.facts.stream.clone();
-        place.path = beside(&place.path, answers.media, answers.recent);
-        let headers = vec![("Authorization", bearer)];
-        let request = Request { method: "GET", target: place.path.clone(), headers, body: "" };
-        let (_, body) = ask(&place, &self.trust, &request).await;
-        let Ok(recent) = serde_json::from_str::<Recent>(&body) else { return };
+        let Some(recent) = self.plan.ask_recent(&self.facts.stream, &self.trust).await else { return };
         let twilios =
             recent.upgrades.iter().filter(|attempt| attempt.seen.user_agent.as_deref() == Some(TWILIO));
         let seen = format!(

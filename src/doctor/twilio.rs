@@ -20,7 +20,8 @@ pub(super) async fn records(rest: &TwilioRest, account: &AccountSid) -> TwilioRe
     }
     match rest.alerts().await {
         Ok(alerts) => {
-            let alerts = alerts.into_iter().map(|alert| Alert { code: alert.code, at: alert.at, url: alert.url });
+            let alerts =
+                alerts.into_iter().map(|alert| Alert { code: alert.code, at: alert.at, url: alert.url });
             records.alerts = alerts.collect();
         }
         Err(error) => records.problem = Some(format!("cannot read Twilio's alerts: {error}")),
