@@ -225,7 +225,7 @@ impl Bridge {
             tracing::warn!(most_calls = self.most_calls, "no more calls can be carried");
             return Begun::Full;
         };
-        let span = tracing::info_span!("call", call.id = %brief.call, tenant.id = %brief.business.id);
+        let span = tracing::info_span!("call", call.id = %brief.call, business.id = %brief.business.id);
         let (outcome_sender, outcomes) = mpsc::channel(effects::OUTCOME_DEPTH);
         let scribe = span.in_scope(|| {
             let ledger = Arc::clone(&self.ledger);

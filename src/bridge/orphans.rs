@@ -220,7 +220,7 @@ impl Orphans {
                 Deed::Adopt => "it goes on",
                 Deed::Close => "it was to be hung up, and is now",
             };
-            tracing::warn!(call.id = %call, tenant.id = %business, "nobody carried a call whose caller is still there: {deed}");
+            tracing::warn!(call.id = %call, business.id = %business, "nobody carried a call whose caller is still there: {deed}");
         }
         Ok(done)
     }

@@ -182,7 +182,7 @@ impl Leases {
         let end = self.ledger.end_call(&lapsed.call, alive_ms, Certainty::Presumed);
         asked("keep that a call is presumed over", end).await?;
         asked("forget a slot nobody renewed", self.slots.bury(lapsed)).await?;
-        tracing::info!(call.id = %lapsed.call, tenant.id = %lapsed.business, "nobody has renewed a slot: its call is presumed over");
+        tracing::info!(call.id = %lapsed.call, business.id = %lapsed.business, "nobody has renewed a slot: its call is presumed over");
         Ok(())
     }
 }

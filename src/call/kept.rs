@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use super::limits::{MAX_EARLY, MAX_HEARD_AGAIN, RECALL};
 use super::playout::play_time;
 use crate::audio::mulaw::BYTES_PER_MS;
@@ -13,6 +15,8 @@ use crate::wire::Text;
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     frames: VecDeque<Frame>,
+    /// What they carry, in base64, one behind the other: memory that is used again for every frame.
+    base64: VecDeque<u8>,
     bytes: usize,
     /// How many of the last frames no model has heard.
     unheard: usize,
@@ -28,7 +32,8 @@ pub(super) struct Kept {
 
 #[derive(Debug)]
 struct Frame {
-    audio: Text,
+    /// How long it is in base64.
+    base64: usize,
     bytes: usize,
     came_at: Moment,
 }
@@ -50,7 +55,8 @@ impl Kept {
     /// Keeps a copy of a frame, so that the memory it came in is free for the next; returns how many frames were given up
     /// that no model has heard.
     pub(super) fn keep(&mut self, frame: &Text, bytes: usize, heard: bool, now: Moment) -> u32 {
-        self.frames.push_back(Frame { audio: Text::from(frame.as_str()), bytes, came_at: now });
+        self.frames.push_back(Frame { base64: frame.as_bytes().len(), bytes, came_at: now });
+        self.base64.extend(frame.as_bytes());
         self.bytes += bytes;
         self.end += bytes as u64;
         if heard {
@@ -72,7 +78,14 @@ impl Kept {
     pub(super) fn hear_again(&mut self) -> Vec<Text> {
         self.unheard = 0;
         self.given = Some(Given { from: self.begin(), to: self.end });
-        self.frames.iter().map(|frame| frame.audio.clone()).collect()
+        let mut rest: &[u8] = self.base64.make_contiguous();
+        let mut cut = |frame: &Frame| {
+            let (audio, behind) = rest.split_at_checked(frame.base64).unwrap_or_default();
+            rest = behind;
+            // It was text when it came.
+            Text::from_utf8(Bytes::copy_from_slice(audio)).unwrap_or_default()
+        };
+        self.frames.iter().map(&mut cut).collect()
     }
 
     /// The caller is heard to speak. In what a session was given at its beginning, it cannot be told where.
@@ -144,13 +157,16 @@ impl Kept {
         }
         if self.frames.len() * 2 < long {
             self.frames.shrink_to(long / 2);
+            self.base64.shrink_to(self.base64.len() * 2);
         }
     }
 
     fn pop(&mut self) -> bool {
         let oldest = self.frames.pop_front();
-        self.bytes -= oldest.as_ref().map_or(0, |frame| frame.bytes);
-        oldest.is_some()
+        let Some(oldest) = oldest else { return false };
+        self.bytes -= oldest.bytes;
+        self.base64.drain(..oldest.base64.min(self.base64.len()));
+        true
     }
 }
 

@@ -73,7 +73,9 @@ impl Listening {
             Some(Edge::Ended(at_ms)) => self.stopped_at = Some(Moment::from_millis(at_ms)),
             None => {}
         }
-        self.forward(payload, bytes, now, &mut heard);
+        let frame = std::mem::take(&mut self.frame);
+        self.forward(payload, &frame, now, &mut heard);
+        self.frame = frame;
         Ok(heard)
     }
 
@@ -179,18 +181,21 @@ impl Listening {
             return;
         }
         heard.padded_ms += ms;
-        self.forward(STANDARD.encode(vec![SILENCE; bytes]).into(), bytes, now, heard);
+        let silence = vec![SILENCE; bytes];
+        self.forward(STANDARD.encode(&silence).into(), &silence, now, heard);
     }
 
     /// Sends on what the caller said, and keeps it for as long as another session may have to hear it.
-    fn forward(&mut self, mulaw: Text, bytes: usize, now: Moment, heard: &mut Heard) {
-        heard.dropped += self.kept.keep(&mulaw, bytes, self.format.is_some(), now);
-        if self.format.is_some() {
-            let text = self.in_format(mulaw);
-            heard.to_model.push(text);
+    fn forward(&mut self, base64: Text, mulaw: &[u8], now: Moment, heard: &mut Heard) {
+        heard.dropped += self.kept.keep(&base64, mulaw.len(), self.format.is_some(), now);
+        match self.format {
+            Some(AudioFormat::Mulaw8k) => heard.to_model.push(base64),
+            Some(AudioFormat::Pcm16At24k) => heard.to_model.push(self.transcode(mulaw)),
+            None => {}
         }
     }
 
+    /// What was kept, as this model hears it.
     fn in_format(&mut self, mulaw: Text) -> Text {
         if self.format != Some(AudioFormat::Pcm16At24k) {
             return mulaw;

@@ -300,14 +300,7 @@ impl App {
             verdict = ACCEPTED,
             "media socket accepted, {how}: {seen}"
         );
-        self.trail.arrived(UpgradeAttempt {
-            at_ms: (self.clock)(),
-            seen: seen.clone(),
-            verdict: ACCEPTED.to_owned(),
-            why: how.to_owned(),
-            call: Some(pass.call.clone()),
-            attempt: Some(pass.attempt),
-        });
+        self.remember(seen, ACCEPTED, how, Some(pass));
     }
 
     fn refused_upgrade(&self, seen: &Seen, reason: &str, why: &str) {
@@ -319,13 +312,17 @@ impl App {
             verdict = reason,
             "media socket refused ({reason}): {why}: {seen}"
         );
+        self.remember(seen, reason, why, None);
+    }
+
+    fn remember(&self, seen: &Seen, verdict: &str, why: &str, pass: Option<&Pass>) {
         self.trail.arrived(UpgradeAttempt {
             at_ms: (self.clock)(),
             seen: seen.clone(),
-            verdict: reason.to_owned(),
+            verdict: verdict.to_owned(),
             why: why.to_owned(),
-            call: None,
-            attempt: None,
+            call: pass.map(|pass| pass.call.clone()),
+            attempt: pass.map(|pass| pass.attempt),
         });
     }
 }

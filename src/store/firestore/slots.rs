@@ -150,10 +150,10 @@ impl Firestore {
         wish: &SlotWish<'_>,
         first: u32,
     ) -> Result<Option<Vec<Write>>, StoreError> {
-        let leases = self.find(doing, Patience::Change, queries::leases_of(wish.business));
-        let places = self.find(doing, Patience::Change, queries::slots_of(wish.business));
-        let (leases, places) = tokio::try_join!(leases, places)?;
-        let leases = self.held(leases);
+        // One after the other: a place is written with its lease, so whoever is seen on a place is seen to have a lease. Asked
+        // for at once, a call that was seated in between would seem to have left its place behind, and lose it.
+        let places = self.find(doing, Patience::Change, queries::slots_of(wish.business)).await?;
+        let leases = self.held(self.find(doing, Patience::Change, queries::leases_of(wish.business)).await?);
         let name = self.lease_name(wish.business, wish.call)?;
         if let Some(mine) = leases.iter().position(|held| held.name == name) {
             let mine = leases.into_iter().nth(mine);

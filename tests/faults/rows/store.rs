@@ -37,7 +37,8 @@ pub(super) fn rows() -> Vec<Fault> {
         Fault {
             before: Some(knows),
             meanwhile: Some(breaks_in_mid_call),
-            scripts: vec![well(), next()],
+            // The first is of the call before.
+            scripts: vec![well(), well(), next()],
             since: Some(ANSWERS),
             call: |plan| {
                 plan.caller = vec![asks(), asks_into(2)];
