@@ -148,6 +148,19 @@ table! {
         "the stream does not open"; "use US1, IE1 or AU1"
 }
 
+impl Row {
+    /// Why no probe can show it, where none can. What Twilio remembers of it makes a warning all the same.
+    pub const fn unprovable(self) -> Option<&'static str> {
+        Some(match self {
+            Self::TooMuchAudio => {
+                "it hangs on what a model says in a long call; Twilio's alerts 31930 and 31931 tell of it"
+            }
+            Self::TooLong => "nobody holds a call for four hours to see it; Twilio's alerts 32015 and 13805 tell of it",
+            _ => return None,
+        })
+    }
+}
+
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Known { id, cause, .. } = self.known();
