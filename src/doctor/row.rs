@@ -155,7 +155,9 @@ impl Row {
             Self::TooMuchAudio => {
                 "it hangs on what a model says in a long call; Twilio's alerts 31930 and 31931 tell of it"
             }
-            Self::TooLong => "nobody holds a call for four hours to see it; Twilio's alerts 32015 and 13805 tell of it",
+            Self::TooLong => {
+                "nobody holds a call for four hours to see it; Twilio's alerts 32015 and 13805 tell of it"
+            }
             _ => return None,
         })
     }

@@ -1,0 +1,110 @@
+//! A deployment as a doctor meets it: the real server with everything around it, behind a front.
+
+use std::net::SocketAddr;
+
+use frontdesk::doctor::{Answers, Examination, Examined};
+use frontdesk::domain::AccountSid;
+use frontdesk::http::paths;
+use frontdesk::telemetry::wall_clock;
+use rustls::pki_types::CertificateDer;
+use tokio::net::TcpListener;
+
+use crate::front::{Deed, Gate, pass};
+use crate::head::Request;
+use crate::house::{ACCOUNT, AUTH_TOKEN, House, LINE, Plans};
+use crate::scenes::plain;
+
+/// Opens the doctor's own routes.
+pub(crate) const ADMIN_TOKEN: &str = "ae2d8a571e03ac9c9eb76fac45af8e51ae2d8a571e03ac9c9eb76fac45af8e51";
+
+/// The server, told that the world reaches it at that URL.
+pub(crate) async fn server(public_url: &str) -> House {
+    server_with(public_url, &[]).await
+}
+
+/// The same with other settings.
+pub(crate) async fn server_with(public_url: &str, settings: &[(&'static str, &str)]) -> House {
+    built(&[&[("PUBLIC_URL", public_url)], settings].concat()).await
+}
+
+/// The server with these settings; without a public URL the world reaches it itself.
+pub(crate) async fn built(settings: &[(&'static str, &str)]) -> House {
+    let mut plans = Plans::new("doctor", vec![plain()]);
+    plans.settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    plans.settings.push(("ADMIN_TOKEN", ADMIN_TOKEN.to_owned()));
+    House::build(plans).await
+}
+
+/// Where it listens.
+pub(crate) fn address(house: &House) -> SocketAddr {
+    house.base.trim_start_matches("http://").parse().unwrap()
+}
+
+/// What a doctor is asked about a deployment of ours: everything.
+pub(crate) fn examination(public_url: &str) -> Examination {
+    Examination {
+        webhook: format!("{public_url}{}", paths::VOICE).parse().unwrap(),
+        to: LINE.to_owned(),
+        account: AccountSid::parse(ACCOUNT).unwrap(),
+        auth_token: Some(AUTH_TOKEN.into()),
+        admin_token: Some(ADMIN_TOKEN.into()),
+        rest: None,
+        roots: Vec::new(),
+        call: true,
+        answers: Answers {
+            health: paths::HEALTH,
+            echo: paths::DOCTOR_ECHO,
+            socket: paths::DOCTOR_WS,
+            recent: paths::DOCTOR_RECENT,
+            media: paths::MEDIA,
+        },
+        now_ms: wall_clock(),
+    }
+}
+
+/// Examines, and tells nobody meanwhile.
+pub(crate) async fn examined(examination: Examination) -> Examined {
+    examination.run(&mut |_| {}).await.unwrap()
+}
+
+/// Examines the server behind a front that does that with what is for the server.
+pub(crate) async fn behind(
+    rule: impl Fn(&mut Request, SocketAddr) -> Deed + Send + Sync + 'static,
+) -> Examined {
+    let gate = Gate::plain().await;
+    let url = gate.url();
+    let house = server(&url).await;
+    let server = address(&house);
+    let _front = gate.open(move |request| rule(request, server));
+    examined(examination(&url)).await
+}
+
+/// The same where only the media socket meets anything odd.
+pub(crate) async fn media(
+    rule: impl Fn(&mut Request, SocketAddr) -> Deed + Send + Sync + 'static,
+) -> Examined {
+    behind(move |request, server| if request.is(paths::MEDIA) { rule(request, server) } else { pass(server) })
+        .await
+}
+
+/// The same where only the webhook does.
+pub(crate) async fn webhook(
+    rule: impl Fn(&mut Request, SocketAddr) -> Deed + Send + Sync + 'static,
+) -> Examined {
+    behind(move |request, server| if request.is(paths::VOICE) { rule(request, server) } else { pass(server) })
+        .await
+}
+
+/// Examines the server behind a gate of TLS, in the eyes of somebody who believes these.
+pub(crate) async fn behind_tls(gate: Gate, roots: Vec<CertificateDer<'static>>) -> Examined {
+    let url = gate.url();
+    let house = server(&url).await;
+    let server = address(&house);
+    let _front = gate.open(move |_| pass(server));
+    examined(Examination { roots, call: false, ..examination(&url) }).await
+}
+
+/// A port of this machine at which nobody listens.
+pub(crate) async fn closed_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+}
