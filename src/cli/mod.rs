@@ -42,8 +42,7 @@ enum Command {
     /// Shows and changes the businesses and plans, and shows their calls, messages, usage and notices.
     #[command(subcommand)]
     Business(BusinessCommand),
-    /// Finds which hop of a deployment is at fault, and says how to mend it. Exit code 0: a call would connect; 1: it would,
-    /// and something is odd; 2: it would not; 3: too little could be seen.
+    /// Finds which hop of a deployment is at fault, and says how to mend it.
     Doctor(doctor::DoctorArguments),
     /// Runs a logged call through the machine again and shows every decision.
     Replay {
@@ -53,6 +52,9 @@ enum Command {
     /// Asks the server on this machine whether it is well, for containers without a shell.
     Healthcheck,
 }
+
+/// What a doctor says who could not examine.
+const CANNOT_TELL: u8 = 3;
 
 /// The settings are wrong.
 const WRONG_SETTINGS: u8 = 2;
@@ -88,9 +90,14 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
             call::run(&arguments, &twilio, &storage, &mut std::io::stdout()).await
         }
         Command::Doctor(arguments) => {
-            let settings = Config::doctor(environment)?;
-            let code = doctor::run(&arguments, &settings, &mut std::io::stdout()).await?;
-            return Ok(ExitCode::from(code));
+            let examined = doctor::run(&arguments, Config::doctor(environment), &mut std::io::stdout()).await;
+            return Ok(examined.map_or_else(
+                |error| {
+                    report(&error);
+                    ExitCode::from(CANNOT_TELL)
+                },
+                ExitCode::from,
+            ));
         }
         Command::Replay { file } => replay::run(&file, &mut std::io::stdout()),
         Command::Healthcheck => healthcheck::run(Config::port(environment)?).await.context("not healthy"),

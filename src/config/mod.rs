@@ -28,7 +28,7 @@ pub use self::twilio::{RestKey, Twilio, TwilioAuth};
 use secrecy::SecretString;
 
 use self::reader::Reader;
-use crate::domain::{PriceTable, PublicUrl};
+use crate::domain::PriceTable;
 
 /// Everything that can be set, checked.
 #[derive(Debug, Clone)]
@@ -57,18 +57,41 @@ pub struct Config {
     pub log: Log,
 }
 
-/// What a command needs that looks at a deployment from outside.
+/// What a command needs that looks at a deployment from outside. It goes on without what cannot be read: what is wrong
+/// with it is part of what is looked at.
 #[derive(Debug)]
 pub struct Doctor {
     /// How Twilio signs.
-    pub twilio: Twilio,
+    pub twilio: Option<Twilio>,
     /// Where a token of this machine is kept.
-    pub storage: Storage,
+    pub storage: Option<Storage>,
     /// Opens the doctor's own routes.
     pub admin_token: Option<SecretString>,
-    /// The deployment, when nobody says which.
-    pub public_url: Option<PublicUrl>,
+    /// What else the settings say.
+    pub told: Told,
 }
+
+/// What the settings say of a deployment.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// Where we run.
+    pub platform: Platform,
+    /// Where the world reaches the deployment; none after a mistake.
+    pub public: Option<Public>,
+    /// Whether a setting or the platform says so; else it is this machine.
+    pub says_public: bool,
+    /// Whether a setting says where media is carried.
+    pub says_stream: bool,
+    /// Variables that older deployments have set.
+    pub old: Vec<&'static str>,
+    /// What is wrong with what a doctor reads.
+    pub mistakes: Vec<Mistake>,
+    /// And what is odd about it.
+    pub warnings: Vec<Warning>,
+}
+
+/// What older deployments have set: a name of Railway's, one of ours, and one that nobody ever read.
+const OLD: [&str; 3] = ["RAILWAY_STATIC_URL", "RAILWAY_WEBSOCKET_ENABLED", "WEBSOCKET_PUBLIC_DOMAIN"];
 
 /// What we tell of ourselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,18 +168,26 @@ impl Config {
         Ok((both.0, both.1, warnings))
     }
 
-    /// Reads what a command needs that looks at a deployment from outside. Fails with the mistakes in that.
-    pub fn doctor(read: impl Fn(&str) -> Option<String>) -> Result<Doctor, ConfigErrors> {
+    /// Reads what a command needs that looks at a deployment from outside.
+    pub fn doctor(read: impl Fn(&str) -> Option<String>) -> Doctor {
         let mut reader = Reader::new(&read);
         let platform = Platform::detect(&read);
-        let twilio = Twilio::read(&mut reader, platform, true);
-        let storage = Storage::read(&mut reader, platform);
+        // That a token is missing is no mistake of whoever looks from outside.
+        let twilio = Twilio::read(&mut reader, Platform::Laptop, true);
         let admin_token = admin_token(&mut reader);
-        let public_url = reader.text("PUBLIC_URL").and_then(|url| PublicUrl::parse(&url).ok());
-        let doctor =
-            twilio.zip(storage).map(|(twilio, storage)| Doctor { twilio, storage, admin_token, public_url });
-        // What is odd about settings is said when the server starts.
-        reader.finish(doctor).map(|(doctor, _)| doctor)
+        let port = listen::port(&mut reader);
+        let public = Public::read(&mut reader, platform, port);
+        let says_stream = reader.text("STREAM_PUBLIC_URL").is_some();
+        let says_public = platform != Platform::Laptop || reader.text("PUBLIC_URL").is_some();
+        let old = OLD.into_iter().filter(|name| reader.beside(name).is_some()).collect();
+        let (mistakes, mut warnings) = reader.into_remarks();
+        // What it costs a server not to have one is no question of a doctor's.
+        warnings.retain(|warning| warning.setting != "TWILIO_ACCOUNT_SID");
+        warnings.dedup();
+        // What is odd about the storage is said when the server starts.
+        let storage = Storage::read(&mut Reader::new(&read), platform);
+        let told = Told { platform, public, says_public, says_stream, old, mistakes, warnings };
+        Doctor { twilio, storage, admin_token, told }
     }
 
     /// Reads what is kept and where, for commands that take no calls. Fails with the mistakes in that.

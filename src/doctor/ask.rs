@@ -14,7 +14,10 @@ use crate::sim::socket::Clock;
 use crate::wire::doctor::HOP;
 
 /// Twilio's own patience with a webhook.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const AS_TWILIO: Duration = Duration::from_secs(15);
+
+/// And ours with what no caller waits for.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Heads are some hundred bytes; platforms allow 32 KiB.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
@@ -27,6 +30,9 @@ const MAX_HEADERS: usize = 100;
 
 /// How much of a body is kept as evidence, in characters.
 const SHOWN: usize = 200;
+
+/// How much of a header is kept: identifiers are shorter, and whoever answers may be anybody.
+const SHOWN_OF_HEADER: usize = 200;
 
 /// Headers that say which edge answered.
 const EDGES: [&str; 10] = [
@@ -72,7 +78,12 @@ impl Head {
 }
 
 /// Asks, and reads the whole answer; gives the body too.
-pub(super) async fn ask(place: &Place, trust: &Trust, request: &Request<'_>) -> (Asked, String) {
+pub(super) async fn ask(
+    place: &Place,
+    trust: &Trust,
+    request: &Request<'_>,
+    patience: Duration,
+) -> (Asked, String) {
     let clock = Clock::start();
     let asked = async {
         let mut line = line::open(place, trust).await?;
@@ -80,7 +91,7 @@ pub(super) async fn ask(place: &Place, trust: &Trust, request: &Request<'_>) -> 
         let body = body(&mut line, &head, request.method).await;
         Ok((head, body))
     };
-    match timeout(PATIENCE, asked).await {
+    match timeout(patience, asked).await {
         Ok(Ok((head, body))) => {
             let text = String::from_utf8_lossy(&body).into_owned();
             let ms = clock.now().as_millis();
@@ -185,17 +196,19 @@ pub(super) fn answer(head: &Head, body: &str, ms: u64) -> Answer {
     let ours: Value = serde_json::from_str(body).unwrap_or_default();
     let word = |name: &str| ours.get(name).and_then(Value::as_str).map(str::to_owned);
     let checked = ours.get("checked").and_then(Value::as_array).into_iter().flatten();
-    let header = |name: &str| head.header(name).map(str::to_owned);
+    let header =
+        |name: &str| head.header(name).map(|value| value.chars().take(SHOWN_OF_HEADER).collect::<String>());
     Answer {
         status: head.status,
         hop: header(HOP),
         server: header("server"),
-        edge: EDGES.iter().filter_map(|name| Some(format!("{name}: {}", head.header(name)?))).collect(),
+        edge: EDGES.iter().filter_map(|name| Some(format!("{name}: {}", header(name)?))).collect(),
         content_type: header("content-type"),
         location: header("location"),
         reason: word("reason"),
         hint: word("hint"),
         checked: checked.filter_map(Value::as_str).map(str::to_owned).collect(),
+        date: header("date"),
         body: body.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(SHOWN).collect(),
         ms,
     }

@@ -1,41 +1,44 @@
-//! The phases of an examination, in the order of a call on its way. What fails does not stop what can still be seen.
+//! The phases of an examination, in the order of a call on its way. What fails does not stop what can still be seen, and
+//! all of it together has one patience.
+
+mod memory;
+mod settings;
+mod sockets;
+mod way;
+mod webhook;
+mod whom;
 
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
+use tokio::time::timeout;
 use url::Url;
-use uuid::Uuid;
 
-use super::ask::{Request, ask};
-use super::call::place_call;
-use super::facts::{Asked, Facts, Handshake, Opened, Place, Then, Twiml, TwimlFault, Variant, Way};
-use super::handshake::{LOOKED_AT, TWILIO, as_twilio, shake};
-use super::line::{Trust, look};
-use super::lint::lint;
-use super::twilio;
+use self::webhook::Rung;
+use super::facts::{Asked, Facts, Handshake, Opened, Place, Then};
+use super::line::Trust;
+use super::row::FORMAT;
 use super::verdict::{Verdict, judge};
 use crate::clients::TwilioRest;
-use crate::domain::{AccountSid, CallSid};
+use crate::config;
+use crate::domain::{AccountSid, Pii};
 use crate::sim::socket::Clock;
-use crate::wire::doctor::{Echo, Recent};
-use crate::wire::twilio::signature::sign;
 
-/// Enough to see what comes and goes with two instances: all five meet the good one by chance once in 32 times.
-const HANDSHAKES: usize = 5;
+pub use self::memory::Memory;
 
-/// What calls itself so is let in by checks that keep programs out.
-const BROWSER: &str =
-    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36";
+/// A whole examination. Whoever waits for it has a caller in mind and a terminal before them: half a minute, with a little
+/// left for a last answer to be written.
+const WHOLE: Duration = Duration::from_secs(27);
 
 /// What an examination needs to know.
 #[derive(Debug)]
 pub struct Examination {
     /// The voice webhook.
     pub webhook: Url,
-    /// Which line is called.
-    pub to: String,
+    /// Which line is called; none, and it is looked up.
+    pub to: Option<Pii<String>>,
     /// The account in whose name we sign.
     pub account: AccountSid,
     /// What Twilio signs with; none, and the webhook cannot be asked as Twilio asks.
@@ -48,7 +51,11 @@ pub struct Examination {
     pub roots: Vec<CertificateDer<'static>>,
     /// Whether a whole call is placed.
     pub call: bool,
-    /// What the server's routes and its mark are called.
+    /// How long a socket is held on which nothing moves.
+    pub hold: Option<Duration>,
+    /// What the settings here say of the deployment.
+    pub told: config::Told,
+    /// What the server's routes are called.
     pub answers: Answers,
     /// What time it is, in milliseconds since 1970.
     pub now_ms: i64,
@@ -67,6 +74,12 @@ pub struct Answers {
     pub recent: &'static str,
     /// The media socket, where no TwiML says otherwise.
     pub media: &'static str,
+    /// The voice webhook.
+    pub voice: &'static str,
+    /// What became of a call.
+    pub status: &'static str,
+    /// The list of businesses.
+    pub businesses: &'static str,
 }
 
 /// One thing that was looked at.
@@ -95,10 +108,14 @@ pub enum Tone {
     Skipped,
 }
 
-/// All that was found out.
+/// All that was found out. As JSON, one document.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Examined {
+    /// The version of this document: another one when a name in it is gone or means something else.
+    pub format: u32,
+    /// Which program wrote it.
+    pub version: &'static str,
     /// What the doctor says.
     pub verdict: Verdict,
     /// What was looked at, in order.
@@ -115,6 +132,8 @@ struct Visit<'a> {
     facts: Facts,
     steps: Vec<Step>,
     tell: &'a mut dyn FnMut(&Step),
+    /// The call the webhook was asked about.
+    rung: Option<Rung>,
 }
 
 impl Examination {
@@ -123,29 +142,14 @@ impl Examination {
         let trust = Trust::new(self.roots.clone())?;
         let webhook = place(&self.webhook);
         let stream = self.stream_of(&webhook);
-        let facts = Facts { webhook, stream, ..Facts::default() };
-        let mut visit = Visit { plan: self, trust, clock: Clock::start(), facts, steps: Vec::new(), tell };
+        let signed = self.auth_token.is_some();
+        let facts = Facts { webhook, stream, signed, ..Facts::default() };
+        let clock = Clock::start();
+        let mut visit = Visit { plan: self, trust, clock, facts, steps: Vec::new(), tell, rung: None };
         visit.go_through().await;
         let Visit { facts, steps, .. } = visit;
-        Ok(Examined { verdict: judge(&facts), steps, facts })
-    }
-
-    /// What the server remembers of the last minutes; none when it does not say. Fails only when one of the `roots` is no
-    /// certificate.
-    pub async fn recent(&self) -> Result<Option<Recent>, rustls::Error> {
-        let trust = Trust::new(self.roots.clone())?;
-        let stream = self.stream_of(&place(&self.webhook));
-        Ok(self.ask_recent(&stream, &trust).await)
-    }
-
-    async fn ask_recent(&self, stream: &Place, trust: &Trust) -> Option<Recent> {
-        let bearer = format!("Bearer {}", self.admin_token.as_ref()?.expose_secret());
-        let mut place = stream.clone();
-        place.path = beside(&place.path, self.answers.media, self.answers.recent);
-        let headers = vec![("Authorization", bearer)];
-        let request = Request { method: "GET", target: place.path.clone(), headers, body: "" };
-        let (_, body) = ask(&place, trust, &request).await;
-        serde_json::from_str(&body).ok()
+        let version = env!("CARGO_PKG_VERSION");
+        Ok(Examined { format: FORMAT, version, verdict: judge(&facts), steps, facts })
     }
 
     /// Where the stream would be, before any TwiML was seen.
@@ -156,270 +160,81 @@ impl Examination {
         let url = Url::parse(&format!("{scheme}://{}:{}{path}", webhook.host, webhook.port));
         url.map_or_else(|_| webhook.clone(), |url| place(&url))
     }
+
+    /// What opens the doctor's own routes. None when they would not open: a server without a token of its own answers
+    /// this machine alone.
+    fn operator(&self, place: &Place) -> Option<Vec<(&'static str, String)>> {
+        match &self.admin_token {
+            Some(token) => Some(vec![("Authorization", format!("Bearer {}", token.expose_secret()))]),
+            None => is_loopback(&place.host).then(Vec::new),
+        }
+    }
 }
 
 impl Visit<'_> {
     async fn go_through(&mut self) {
-        self.way().await;
-        if self.facts.way.no_address.is_some()
-            || self.facts.way.addresses.iter().all(|at| at.connected.is_err())
-        {
-            return;
+        self.settings();
+        let plan = self.plan;
+        // Twilio is asked meanwhile: it is another way, and takes as long.
+        let (reached, records) = tokio::join!(self.way(), memory::records(plan));
+        if !reached {
+            return self.twilio(records).await;
         }
         self.health().await;
-        let call = CallSid::parse(&format!("CA{}", Uuid::new_v4().simple())).ok();
-        if let (Some(call), Some(token)) = (&call, &self.plan.auth_token) {
-            self.twiml(call, token.expose_secret()).await;
-        } else {
-            self.note("webhook", Tone::Skipped, "not asked: set TWILIO_AUTH_TOKEN to sign as Twilio does");
+        let whom = self.whom(records.as_ref()).await;
+        self.ring(&whom).await;
+        if self.stream_way().await {
+            self.behind_the_token().await;
+            self.handshakes().await;
+            self.variants().await;
+            self.call().await;
+            self.hold().await;
+            self.recent().await;
         }
-        self.stream_way().await;
-        self.behind_the_token().await;
-        self.handshakes().await;
-        self.variants().await;
-        let open = self.facts.handshakes.iter().any(opens);
-        if let (Some(call), Some(token), true, true) = (call, &self.plan.auth_token, self.plan.call, open) {
-            let placed = place_call(self.plan, call, token.expose_secret()).await;
-            let (tone, seen) = match (&placed.ended, placed.first_audio_ms) {
-                (Some(ended), _) => (Tone::Bad, format!("the stream did not last: {ended:?}")),
-                (None, Some(ms)) => (Tone::Good, format!("the first audio came {ms} ms after start")),
-                (None, None) => (Tone::Bad, "the stream opened, and nothing was heard".to_owned()),
-            };
-            self.note("call", tone, &seen);
-            self.facts.call = Some(placed);
-        }
-        self.recent().await;
-        self.twilio().await;
+        self.twilio(records).await;
+        self.hang_up().await;
     }
 
-    fn note(&mut self, phase: &'static str, tone: Tone, seen: &str) {
-        let at_ms = millis(self.clock.now().elapsed());
-        let step = Step { phase, tone, seen: seen.to_owned(), at_ms };
+    fn note(&mut self, phase: &'static str, tone: Tone, seen: impl Into<String>) {
+        let at_ms = self.clock.now().as_millis();
+        let step = Step { phase, tone, seen: seen.into(), at_ms };
         (self.tell)(&step);
         self.steps.push(step);
     }
 
-    async fn way(&mut self) {
-        let webhook = self.facts.webhook.clone();
-        self.facts.way = look(&webhook, &self.trust, self.plan.now_ms).await;
-        let way = self.facts.way.clone();
-        self.note_way(&webhook.host, &way);
+    /// What comes of a probe, if there is time for it. What there is no time for is said, and judged as never looked at.
+    async fn in_time<T>(&mut self, phase: &'static str, probe: impl Future<Output = T>) -> Option<T> {
+        let found = timeout(self.left(), probe).await.ok();
+        if found.is_none() {
+            let seen = format!("not seen to its end: the examination has had its {} s", WHOLE.as_secs());
+            self.note(phase, Tone::Skipped, seen);
+            self.facts.unseen.push(phase);
+        }
+        found
     }
 
-    /// The way to the stream, when it is another than the webhook's.
-    async fn stream_way(&mut self) {
-        let (stream, webhook) = (self.facts.stream.clone(), &self.facts.webhook);
-        if stream.host == webhook.host && stream.port == webhook.port {
-            return;
-        }
-        let way = look(&stream, &self.trust, self.plan.now_ms).await;
-        self.note_way(&stream.host, &way);
-        self.facts.stream_way = Some(way);
+    /// What is left of the patience. What is held because somebody asked for it is not counted.
+    fn left(&self) -> Duration {
+        let held = self.facts.held.as_ref().map_or(Duration::ZERO, |held| Duration::from_millis(held.ms));
+        (WHOLE + held).saturating_sub(self.clock.now().elapsed())
     }
 
-    fn note_way(&mut self, host: &str, way: &Way) {
-        if let Some(why) = &way.no_address {
-            return self.note("names", Tone::Bad, &format!("{host}: {why}"));
-        }
-        let ips: Vec<_> = way.addresses.iter().map(|at| at.ip.to_string()).collect();
-        self.note("names", Tone::Good, &format!("{host} is {}", ips.join(", ")));
-        for at in &way.addresses {
-            match &at.connected {
-                Ok(ms) => self.note("connection", Tone::Good, &format!("{} in {ms} ms", at.ip)),
-                Err(failure) => self.note("connection", Tone::Bad, &format!("{}: {failure:?}", at.ip)),
-            }
-        }
-        match &way.tls {
-            Some(Ok(tls)) => {
-                let days = tls
-                    .days_left
-                    .map_or_else(String::new, |days| format!(", certificate good for {days} days"));
-                let h2 = if way.takes_h2 { "; h2 is there too, which Twilio does not use" } else { "" };
-                self.note("TLS", Tone::Good, &format!("{}{days}{h2}", tls.version));
-            }
-            Some(Err(fault)) => self.note("TLS", Tone::Bad, &format!("{fault:?}")),
-            None => {}
-        }
-    }
-
-    async fn health(&mut self) {
+    /// Another path of the server that has the media socket.
+    fn beside_media(&self, wanted: &str) -> Place {
         let mut place = self.facts.stream.clone();
-        place.path = beside(&place.path, self.plan.answers.media, self.plan.answers.health);
-        let as_one = |agent: &str| Request {
-            method: "GET",
-            target: place.path.clone(),
-            headers: vec![("User-Agent", agent.to_owned()), ("Accept", "*/*".to_owned())],
-            body: "",
-        };
-        let (health, _) = ask(&place, &self.trust, &as_one("frontdesk-doctor")).await;
-        let (browser, _) = ask(&place, &self.trust, &as_one(BROWSER)).await;
-        let (tone, seen) = said_of(&health);
-        self.note("who answers", tone, &seen);
-        self.facts.health = Some(health);
-        self.facts.health_for_browsers = Some(browser);
+        place.path = beside(&place.path, self.plan.answers.media, wanted);
+        place
     }
 
-    /// The webhook, asked exactly as Twilio asks.
-    async fn twiml(&mut self, call: &CallSid, token: &str) {
-        let webhook = self.facts.webhook.clone();
-        let plan = self.plan;
-        let fields = [
-            ("AccountSid", plan.account.as_str()),
-            ("ApiVersion", "2010-04-01"),
-            ("CallSid", call.as_str()),
-            ("CallStatus", "ringing"),
-            ("Called", plan.to.as_str()),
-            ("Caller", CALLER),
-            ("Direction", "inbound"),
-            ("From", CALLER),
-            ("To", plan.to.as_str()),
-        ];
-        let pairs: Vec<_> = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
-        let signature = sign(token, &webhook.url, &pairs);
-        let headers = vec![
-            ("User-Agent", "TwilioProxy/1.1".to_owned()),
-            ("Accept", "*/*".to_owned()),
-            ("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8".to_owned()),
-            ("X-Twilio-Signature", signature),
-        ];
-        let query = plan.webhook.query().map_or_else(String::new, |query| format!("?{query}"));
-        let target = format!("{}{query}", webhook.path);
-        let request = Request { method: "POST", target, headers, body: &body };
-        let (asked, xml) = ask(&webhook, &self.trust, &request).await;
-        let (faults, stream_url) = match asked.answer() {
-            Some(answer) if answer.status == 200 => lint(&xml),
-            _ => (Vec::new(), None),
-        };
-        let (tone, mut seen) = said_of(&asked);
-        if let Some(fault) = faults.first() {
-            seen = format!("{seen}; {fault:?}");
-        } else if let Some(url) = &stream_url {
-            seen = format!("{seen}; the stream is to go to {url}");
-        }
-        let harmless = faults.iter().all(|fault| matches!(fault, TwimlFault::Port(_)));
-        self.note("webhook", if harmless { tone } else { Tone::Bad }, &seen);
-        if let Some(url) = stream_url.as_deref().and_then(|url| Url::parse(url).ok()) {
-            // As Twilio connects: without the query.
-            self.facts.stream = place(&url);
-        }
-        self.facts.twiml = Some(Twiml { asked, faults, stream_url });
-    }
-
-    /// What only an operator may ask.
-    async fn behind_the_token(&mut self) {
-        let Some(bearer) = self.bearer() else {
-            return self.note(
-                "echo",
-                Tone::Skipped,
-                "not asked: set ADMIN_TOKEN to see what arrives at the application",
-            );
-        };
-        let answers = self.plan.answers;
-        let mut place = self.facts.stream.clone();
-        place.path = beside(&place.path, answers.media, answers.echo);
-        let mut headers = as_twilio(None);
-        headers.push(("Authorization", bearer.clone()));
-        let request = Request { method: "GET", target: place.path.clone(), headers, body: "" };
-        let (asked, body) = ask(&place, &self.trust, &request).await;
-        let echo = serde_json::from_str::<Echo>(&body).map_err(|_| asked);
-        let arrived = |echo: &Echo| echo.headers.iter().any(|header| header.name == "upgrade");
-        match &echo {
-            Ok(echo) if arrived(echo) => {
-                self.note("echo", Tone::Good, &format!("the upgrade headers arrive, over {}", echo.version));
-            }
-            Ok(echo) => self.note("echo", Tone::Bad, &format!("no Upgrade arrives, over {}", echo.version)),
-            Err(asked) => self.note("echo", Tone::Skipped, &said_of(asked).1),
-        }
-        self.facts.echo = Some(echo);
-        place.path = beside(&self.facts.stream.path, answers.media, answers.socket);
-        let mut headers = as_twilio(None);
-        headers.push(("Authorization", bearer));
-        let bare = shake(&place, &self.trust, headers, LOOKED_AT).await;
-        let (tone, seen) = said_of_socket(&bare);
-        self.note("bare socket", tone, &seen);
-        self.facts.bare = Some(bare);
-    }
-
-    fn bearer(&self) -> Option<String> {
-        let token = self.plan.admin_token.as_ref()?;
-        Some(format!("Bearer {}", token.expose_secret()))
-    }
-
-    /// What signs a handshake: the URL without its query, as Twilio takes it off.
-    fn signature(&self) -> Option<String> {
-        let token = self.plan.auth_token.as_ref()?;
-        let url = &self.facts.stream.url;
-        let bare = url.split('?').next().unwrap_or(url);
-        Some(sign(token.expose_secret(), bare, &[]))
-    }
-
-    async fn handshakes(&mut self) {
-        let stream = self.facts.stream.clone();
-        for number in 1..=HANDSHAKES {
-            let headers = as_twilio(self.signature());
-            // One is looked at; the others only have to open.
-            let stay = if number == 1 { LOOKED_AT } else { LOOKED_AT / 4 };
-            let shaken = shake(&stream, &self.trust, headers, stay).await;
-            let (tone, seen) = said_of_socket(&shaken);
-            self.note("media socket", tone, &format!("{number} of {HANDSHAKES}: {seen}"));
-            self.facts.handshakes.push(shaken);
-        }
-    }
-
-    /// When the real thing fails: the same with one thing changed, which tells what it hangs on.
-    async fn variants(&mut self) {
-        let stream = self.facts.stream.clone();
-        if self.facts.handshakes.iter().all(opens) {
-            return;
-        }
-        let host = stream.host.clone();
-        for variant in [Variant::OtherUserAgent, Variant::WithOrigin, Variant::WithSlash, Variant::WithQuery]
-        {
-            let (mut place, mut headers) = (stream.clone(), as_twilio(self.signature()));
-            match variant {
-                Variant::OtherUserAgent => {
-                    headers.retain(|(name, value)| *name != "User-Agent" && value != TWILIO)
-                }
-                Variant::WithOrigin => headers.push(("Origin", format!("https://{host}"))),
-                Variant::WithSlash => place.path.push('/'),
-                Variant::WithQuery => place.path.push_str("?callSid=CA00000000000000000000000000000000"),
-                Variant::Unsigned | Variant::Plain => {}
-            }
-            let shaken = shake(&place, &self.trust, headers, LOOKED_AT / 4).await;
-            let (_, seen) = said_of_socket(&shaken);
-            self.note("variant", Tone::Good, &format!("{variant:?}: {seen}"));
-            self.facts.variants.push((variant, shaken));
-        }
-    }
-
-    async fn twilio(&mut self) {
-        let Some(rest) = &self.plan.rest else {
-            let seen = "not asked: set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN to see what Twilio remembers";
-            return self.note("Twilio", Tone::Skipped, seen);
-        };
-        let records = twilio::records(rest, &self.plan.account).await;
-        let seen = format!("{} numbers, {} recent alerts", records.numbers.len(), records.alerts.len());
-        let tone = if records.problem.is_some() { Tone::Skipped } else { Tone::Good };
-        self.note("Twilio", tone, records.problem.as_deref().unwrap_or(&seen));
-        self.facts.twilio = Some(records);
-    }
-
-    async fn recent(&mut self) {
-        let Some(recent) = self.plan.ask_recent(&self.facts.stream, &self.trust).await else { return };
-        let twilios =
-            recent.upgrades.iter().filter(|attempt| attempt.seen.user_agent.as_deref() == Some(TWILIO));
-        let seen = format!(
-            "{} attempts of Twilio's kind at the media socket, {} callers who did not arrive",
-            twilios.count(),
-            recent.findings.len()
-        );
-        self.note("server's memory", Tone::Good, &seen);
-        self.facts.recent = Some(recent);
+    /// Another path of the server that has the webhook.
+    fn beside_voice(&self, wanted: &str) -> Place {
+        let mut place = self.facts.webhook.clone();
+        place.path = beside(&place.path, self.plan.answers.voice, wanted);
+        place
     }
 }
 
-/// Who calls, where nobody does.
+/// Who calls, where nobody does: a number of Twilio's for tests.
 pub(super) const CALLER: &str = "+15005550006";
 
 /// A URL, taken apart.
@@ -431,6 +246,12 @@ pub(super) fn place(url: &Url) -> Place {
         path: url.path().to_owned(),
         secure: matches!(url.scheme(), "https" | "wss"),
     }
+}
+
+/// Whether a host is this machine by its very name.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 /// Another path of the same server: the prefix that a proxy put before one of its paths stands before all.
@@ -448,28 +269,47 @@ fn said_of(asked: &Asked) -> (Tone, String) {
         Asked::Answered(answer) => {
             let who = match (&answer.hop, &answer.server) {
                 (Some(hop), _) => format!("frontdesk {hop}"),
-                (None, Some(server)) => format!("{server}, not frontdesk"),
-                (None, None) => "somebody, not frontdesk".to_owned(),
+                (None, Some(server)) => format!("{server}, not frontdesk,"),
+                (None, None) => "somebody, not frontdesk,".to_owned(),
             };
-            let tone = if answer.status < 400 { Tone::Good } else { Tone::Bad };
-            (tone, format!("{who} answers {} in {} ms", answer.status, answer.ms))
+            let why = answer.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
+            let tone = if answer.status < 300 { Tone::Good } else { Tone::Bad };
+            (tone, format!("{who} answers {}{why} in {} ms", answer.status, answer.ms))
         }
-        Asked::Failed(failure) => (Tone::Bad, format!("no answer: {failure:?}")),
+        Asked::Failed(failure) => (Tone::Bad, format!("no answer: {failure}")),
     }
 }
 
 fn said_of_socket(handshake: &Handshake) -> (Tone, String) {
     match handshake {
-        Handshake::Opened(opened) if opens(handshake) => (Tone::Good, format!("opened in {} ms", opened.ms)),
-        Handshake::Opened(opened) => {
-            (Tone::Bad, format!("opened, and {:?} {}", opened.then, opened.faults.join("; ")))
+        Handshake::Opened(opened) if opens(handshake) => (Tone::Good, format!("opens in {} ms", opened.ms)),
+        Handshake::Opened(opened) if opened.faults.is_empty() => {
+            (Tone::Bad, format!("opens in {} ms, and {}", opened.ms, opened.then))
         }
+        Handshake::Opened(opened) => (Tone::Bad, format!("opens, but {}", opened.faults.join("; "))),
         Handshake::Refused(answer) => said_of(&Asked::Answered(answer.clone())),
-        Handshake::Failed(failure) => (Tone::Bad, format!("no answer: {failure:?}")),
+        Handshake::Failed(failure) => (Tone::Bad, format!("no answer: {failure}")),
     }
 }
 
-/// Whole milliseconds.
-pub(super) fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_before_one_path_stands_before_all() {
+        assert_eq!(beside("/voice/twilio-media", "/twilio-media", "/doctor/ws"), "/voice/doctor/ws");
+        assert_eq!(beside("/twilio-media/", "/twilio-media", "/doctor/ws"), "/doctor/ws");
+        assert_eq!(beside("/elsewhere", "/twilio-media", "/doctor/ws"), "/doctor/ws");
+    }
+
+    #[test]
+    fn this_machine_is_known_by_its_names() {
+        for here in ["localhost", "127.0.0.1", "127.9.9.9", "[::1]"] {
+            assert!(is_loopback(here), "{here}");
+        }
+        for elsewhere in ["localhost.example.com", "10.0.0.1", "voice.example.com", ""] {
+            assert!(!is_loopback(elsewhere), "{elsewhere}");
+        }
+    }
 }

@@ -5,12 +5,16 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use super::examination::Tone;
+use crate::domain::CallSid;
 use crate::wire::doctor::{Echo, Recent};
 
 /// Everything that was observed. What was not looked at, or could not be, is missing.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Facts {
+    /// What the settings say here, where the doctor is.
+    pub settings: Vec<Setting>,
     /// Where the webhook is.
     pub webhook: Place,
     /// Where the stream is: what the TwiML says, else what follows from the webhook.
@@ -19,8 +23,6 @@ pub struct Facts {
     pub way: Way,
     /// The way to the stream's host, when it is another.
     pub stream_way: Option<Way>,
-    /// What `http://` says to a POST.
-    pub insecure: Option<Asked>,
     /// `GET /health` at the stream's host.
     pub health: Option<Asked>,
     /// The same, by something that looks like a browser.
@@ -29,18 +31,57 @@ pub struct Facts {
     pub echo: Option<Result<Echo, Asked>>,
     /// A handshake with a socket that has no business in it.
     pub bare: Option<Handshake>,
+    /// Whether we could sign as Twilio does.
+    pub signed: bool,
     /// Handshakes with the media socket, exactly as Twilio's.
     pub handshakes: Vec<Handshake>,
     /// The same with one thing changed.
     pub variants: Vec<(Variant, Handshake)>,
+    /// How the line that is called was found.
+    pub line: Line,
     /// The webhook's answer to a call.
     pub twiml: Option<Twiml>,
     /// A whole call.
     pub call: Option<Call>,
+    /// A bare socket that was held in silence.
+    pub held: Option<Held>,
     /// What the server remembers.
     pub recent: Option<Recent>,
+    /// What of it happened before the examination: how many came to the media socket as Twilio does.
+    pub came_before: Option<usize>,
     /// What Twilio remembers.
     pub twilio: Option<TwilioRecords>,
+    /// What there was no time for.
+    pub unseen: Vec<&'static str>,
+}
+
+/// What one setting says here. The server has its own, which are mostly the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Setting {
+    /// Its name.
+    pub name: &'static str,
+    /// How it looks.
+    pub tone: Tone,
+    /// What is to be known about it.
+    pub says: String,
+}
+
+/// How the line that is called was found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Line {
+    /// It was not: a number is called that nobody owns.
+    #[default]
+    Unknown,
+    /// Somebody said which.
+    Said,
+    /// The webhook names a business itself.
+    ByUrl,
+    /// A number of the account calls this webhook.
+    AtTwilio,
+    /// The server says that a business owns it.
+    AtServer,
 }
 
 /// A URL, taken apart.
@@ -151,6 +192,8 @@ pub struct Answer {
     pub checked: Vec<String>,
     /// How the body begins.
     pub body: String,
+    /// When it was made, by the clock of whoever made it.
+    pub date: Option<String>,
     /// How long it took, in milliseconds.
     pub ms: u64,
 }
@@ -256,7 +299,9 @@ pub enum TwimlFault {
     Url(String),
     /// The Stream URL names this port.
     Port(u16),
-    /// No `<Connect><Stream>`; what there is instead.
+    /// A stream, and not one that is heard on both sides; which.
+    OneWay(String),
+    /// No stream; what there is instead.
     NoStream(String),
 }
 
@@ -274,6 +319,18 @@ pub struct Call {
     pub ended: Option<Then>,
     /// After how long, in milliseconds.
     pub ended_after_ms: Option<u64>,
+    /// What of the server's frames was against the protocol of WebSockets.
+    pub broken: Option<String>,
+}
+
+/// A socket on which nothing moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Held {
+    /// For how long, in milliseconds.
+    pub ms: u64,
+    /// What became of it.
+    pub then: Then,
 }
 
 /// What Twilio remembers of the number and its last calls.
@@ -282,8 +339,12 @@ pub struct Call {
 pub struct TwilioRecords {
     /// The voice webhooks of the account's numbers, each with its method; numbers are masked.
     pub numbers: Vec<NumberSetting>,
-    /// Recent alerts, the latest first.
+    /// Alerts of the last day, the latest first.
     pub alerts: Vec<Alert>,
+    /// Calls that the server was asked about, and of which Twilio knows nothing.
+    pub unknown_calls: Vec<CallSid>,
+    /// Where calls to the line are processed: `us1`, say.
+    pub region: Option<String>,
     /// Why something could not be read.
     pub problem: Option<String>,
 }
@@ -294,10 +355,14 @@ pub struct TwilioRecords {
 pub struct NumberSetting {
     /// The number, masked.
     pub number: String,
-    /// Its voice webhook.
+    /// Its voice webhook, without a query.
     pub voice_url: String,
     /// By which method.
     pub voice_method: String,
+    /// Whether a TwiML application or a trunk of the account decides instead, which is not looked into.
+    pub elsewhere: bool,
+    /// Whether this is the line that somebody said.
+    pub is_called: bool,
 }
 
 /// One of Twilio's alerts.
@@ -310,6 +375,13 @@ pub struct Alert {
     pub at: String,
     /// What it is about.
     pub url: String,
+}
+
+impl Way {
+    /// Whether anything can be asked over it.
+    pub fn leads_there(&self) -> bool {
+        self.addresses.iter().any(|at| at.connected.is_ok()) && !matches!(self.tls, Some(Err(_)))
+    }
 }
 
 impl Answer {

@@ -35,12 +35,12 @@ pub(super) fn lint(xml: &str) -> (Vec<TwimlFault>, Option<String>) {
 /// What there is in place of a two-way stream.
 fn verbs(xml: &str) -> Option<TwimlFault> {
     if xml.contains("<Start") && xml.contains("<Stream") && !xml.contains("<Connect") {
-        return Some(TwimlFault::NoStream(
+        return Some(TwimlFault::OneWay(
             "<Start><Stream>, which copies audio away and plays none".to_owned(),
         ));
     }
     if xml.contains("both_tracks") && xml.contains("<Connect") {
-        return Some(TwimlFault::NoStream("a <Connect><Stream> of both tracks (31941)".to_owned()));
+        return Some(TwimlFault::OneWay("a <Connect><Stream> of both tracks (31941)".to_owned()));
     }
     if xml.contains("<Connect") && xml.contains("<Stream") {
         return None;
@@ -123,7 +123,7 @@ mod tests {
         let TwimlFault::NoStream(said) = fault("<Say>Sorry.</Say><Hangup/>") else { panic!() };
         assert!(said.contains("“Sorry.”"), "{said}");
         let start = "<Start><Stream url=\"wss://voice.example.com/m\"/></Start><Pause length=\"60\"/>";
-        assert!(matches!(fault(start), TwimlFault::NoStream(what) if what.starts_with("<Start>")));
+        assert!(matches!(fault(start), TwimlFault::OneWay(what) if what.starts_with("<Start>")));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod report;
 pub mod row;
 mod twilio;
 pub mod verdict;
+mod words;
 
-pub use self::examination::{Answers, Examination, Examined, Step, Tone};
-pub use self::report::{news, print};
+pub use self::examination::{Answers, Examination, Examined, Memory, Step, Tone};
+pub use self::report::{News, print};

@@ -1,11 +1,14 @@
 //! What people read.
 
+mod bundle;
+mod news;
+
 use std::io::{self, Write};
 
+pub use self::news::News;
 use super::examination::{Examined, Step, Tone};
 use super::facts::{Asked, Facts};
 use super::verdict::{Level, Suspect};
-use crate::wire::doctor::Recent;
 
 impl Step {
     /// One line of progress.
@@ -25,36 +28,52 @@ impl Step {
     }
 }
 
-/// The verdict: what is proven, what is at fault, how to mend it.
+/// The verdict: what is proven, what is odd, what is at fault and how to mend it.
 pub fn print(examined: &Examined, out: &mut dyn Write) -> io::Result<()> {
     let verdict = &examined.verdict;
     writeln!(out)?;
-    for proven in &verdict.proven {
-        writeln!(out, "proven   {proven}")?;
+    for (word, said) in
+        [("proven", &verdict.proven), ("explained", &verdict.explained), ("odd", &verdict.odd)]
+    {
+        for line in said {
+            writeln!(out, "{word:<10} {line}")?;
+        }
     }
     for warning in &verdict.warnings {
         suspect("warning", warning, out)?;
     }
-    if let Some(command) = log_command(&examined.facts) {
-        writeln!(out, "edge     its own log has more: {command}")?;
+    if let Some(fault) = &verdict.fault {
+        suspect("verdict", fault, out)?;
+        if let Some(command) = log_command(&examined.facts) {
+            writeln!(out, "{:<10} the edge's own log has more: {command}", "")?;
+        }
+        return bundle::print(examined, out);
     }
-    match (&verdict.fault, verdict.level) {
-        (Some(fault), _) => suspect("fault", fault, out),
-        (None, Level::Healthy | Level::Warning) => writeln!(out, "\nA call would connect."),
-        (None, Level::Fault | Level::CannotTell) => {
-            writeln!(out, "\nToo little could be seen to tell; the steps above say what is missing.")
+    writeln!(out)?;
+    match verdict.level {
+        Level::Healthy => writeln!(out, "{:<10} a call would connect", "verdict"),
+        Level::Warning | Level::Fault => {
+            writeln!(out, "{:<10} a call would connect, and something is not as it should be", "verdict")
+        }
+        Level::CannotTell => {
+            for line in &verdict.unclear {
+                writeln!(out, "{:<10} {line}", "unclear")?;
+            }
+            writeln!(out, "{:<10} too little could be seen to tell whether a call would connect", "verdict")
         }
     }
 }
 
 fn suspect(word: &str, suspect: &Suspect, out: &mut dyn Write) -> io::Result<()> {
     let known = suspect.row.known();
-    writeln!(out, "\n{word:<8} {}: {}", known.id, known.cause)?;
-    for evidence in suspect.evidence.iter().filter(|evidence| !evidence.is_empty()) {
-        writeln!(out, "         {evidence}")?;
+    writeln!(out, "\n{word:<10} {}: {}", known.id, known.cause)?;
+    let evidence = suspect.evidence.iter().filter(|evidence| !evidence.is_empty());
+    for (word, line) in
+        evidence.map(|line| ("seen", line.as_str())).chain([("Twilio", known.twilio), ("do", known.fix)])
+    {
+        writeln!(out, "{word:>10} {line}")?;
     }
-    writeln!(out, "  Twilio {}", known.twilio)?;
-    writeln!(out, "  do     {}", known.fix)
+    Ok(())
 }
 
 /// How to read the log of the edge in front of a deployment, where it can be told which it is.
@@ -63,40 +82,15 @@ fn log_command(facts: &Facts) -> Option<&'static str> {
     let signs: Vec<&str> =
         answers.filter_map(Asked::answer).flat_map(|answer| &answer.edge).map(String::as_str).collect();
     let any = |name: &str| signs.iter().any(|sign| sign.starts_with(name));
-    if any("x-railway-") {
+    let host = facts.stream.host.as_str();
+    if any("x-railway-") || host.ends_with(".railway.app") {
         return Some("railway logs --http --json --lines 50 --filter '@path:/twilio-media'");
     }
-    if any("fly-request-id") {
+    if any("fly-request-id") || host.ends_with(".fly.dev") {
         return Some("fly logs");
     }
-    if any("rndr-id") || any("x-render-origin-server") {
+    if any("rndr-id") || any("x-render-origin-server") || host.ends_with(".onrender.com") {
         return Some("render logs --resources SERVICE_ID --path /twilio-media");
     }
     None
-}
-
-/// What happened at a server since a time of its own clock, in milliseconds since 1970; in order, a line each.
-pub fn news(recent: &Recent, since_ms: i64) -> Vec<String> {
-    let mut lines: Vec<(i64, String)> = Vec::new();
-    lines.extend(recent.sent.iter().map(|sent| {
-        let kind = if sent.genuine { "" } else { ", whose CallSid is none of Twilio's" };
-        let (call, attempt) = (&sent.call, sent.attempt);
-        (sent.at_ms, format!("TwiML with a stream was answered for {call} (attempt {attempt}){kind}"))
-    }));
-    lines.extend(recent.upgrades.iter().map(|upgrade| {
-        let call = upgrade.call.as_ref().map_or_else(String::new, |call| format!(" for {call}"));
-        (upgrade.at_ms, format!("{}{call}: {}; {}", upgrade.verdict, upgrade.why, upgrade.seen))
-    }));
-    lines.extend(recent.stream_errors.iter().map(|error| {
-        (error.at_ms, format!("Twilio says of {}: {}; {}", error.call, error.error, error.meaning))
-    }));
-    lines.extend(
-        recent
-            .findings
-            .iter()
-            .map(|finding| (finding.at_ms, format!("{} did not arrive: {}", finding.call, finding.says))),
-    );
-    lines.retain(|(at_ms, _)| *at_ms > since_ms);
-    lines.sort_by_key(|(at_ms, _)| *at_ms);
-    lines.into_iter().map(|(_, line)| line).collect()
 }

@@ -20,6 +20,9 @@ pub struct Known {
     pub fix: &'static str,
 }
 
+/// The version of what `doctor --json` prints.
+pub(super) const FORMAT: u32 = 1;
+
 macro_rules! table {
     ($($row:ident $id:literal: $cause:literal; $twilio:literal; $fix:literal)+) => {
         /// One cause. Its letter says where it lies: `A` in the TwiML and its URLs, `B` in network and TLS, `C` in edges
@@ -111,7 +114,7 @@ table! {
         "31920 or 31910"; "start the tunnel again and set PUBLIC_URL to its present name; a warning page of a free tunnel counts too"
     WrongPath "D1": "the application has nothing at this path";
         "31920 (404 or 405)"; "take the path from the TwiML, and let no proxy rewrite it unless PUBLIC_URL has the prefix"
-    NeedsMore "D2": "the application wants something that Twilio does not send: a query, a cookie, an Origin";
+    NeedsMore "D2": "the application wants something that Twilio does not send: a query, a cookie, a password";
         "31920 (400, 401 or 403)"; "take what is needed from start.customParameters"
     SignedOverAnotherUrl "D3": "the application checks the signature over another URL than Twilio signs";
         "31920 (403)"; "set PUBLIC_URL (or STREAM_PUBLIC_URL) to exactly what Twilio is given"

@@ -19,7 +19,8 @@ pub(super) fn is_tunnel(host: &str) -> bool {
 /// What is wrong with the handshakes.
 pub(super) fn fault(facts: &Facts) -> Option<Suspect> {
     let all = facts.handshakes.len();
-    let failed: Vec<_> = facts.handshakes.iter().filter(|handshake| !is_open(handshake)).collect();
+    let good = |handshake: &Handshake| is_open(handshake) || is_rightly_refused(facts, handshake);
+    let failed: Vec<_> = facts.handshakes.iter().filter(|handshake| !good(handshake)).collect();
     let Some(first) = failed.first() else { return slow(facts) };
     let suspect = one(facts, first);
     if failed.len() == all {
@@ -32,6 +33,12 @@ pub(super) fn fault(facts: &Facts) -> Option<Suspect> {
         _ => Row::ComesAndGoes,
     };
     Some(Suspect { row, evidence: [vec![evidence], suspect.evidence].concat() })
+}
+
+/// Whether the application refused what we could not sign, and nothing else was wrong with it.
+pub(super) fn is_rightly_refused(facts: &Facts, handshake: &Handshake) -> bool {
+    let Handshake::Refused(answer) = handshake else { return false };
+    !facts.signed && answer.is_ours() && answer.reason.as_deref() == Some("missing_signature")
 }
 
 fn slow(facts: &Facts) -> Option<Suspect> {
@@ -89,7 +96,7 @@ fn unanswered(facts: &Facts, failure: &Failure) -> Suspect {
             Suspect::new(Row::Panics, "the connection was cut instead of an answer, on this path alone")
         }
         Failure::Cut => Suspect::new(Row::BackendDown, "the connection was cut instead of an answer"),
-        Failure::Tls(fault) => Suspect::new(Row::NotTls, format!("TLS fails: {fault:?}")),
+        Failure::Tls(fault) => Suspect::new(Row::NotTls, format!("TLS fails: {fault}")),
         Failure::NotHttp(said) | Failure::Other(said) => Suspect::new(Row::NotTls, said.clone()),
     }
 }
@@ -182,7 +189,8 @@ pub(super) fn by_somebody_else(facts: &Facts, answer: &Answer, said: &str) -> Su
             let to = answer.location.as_deref().unwrap_or("nowhere");
             return Suspect::new(Row::StreamRedirected, format!("{said}: redirected to {to}"));
         }
-        _ if with(Variant::WithOrigin) || with(Variant::WithQuery) => Row::NeedsMore,
+        _ if with(Variant::WithOrigin) => Row::RefusedByProxyRule,
+        _ if with(Variant::WithQuery) => Row::NeedsMore,
         _ if with(Variant::OtherUserAgent) => Row::Blocked,
         _ if is_tunnel(&facts.stream.host) => Row::TunnelQuirk,
         404 if answer.body.contains("Application not found") || !app_is_there => Row::UnknownDomain,

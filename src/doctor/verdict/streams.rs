@@ -1,6 +1,8 @@
 //! A socket that opened, and a call that did not last: rows `E`; and what Twilio remembers of calls before.
 
-use super::super::facts::{Facts, Then};
+use url::Url;
+
+use super::super::facts::{Alert, Facts, Then};
 use super::super::row::Row;
 use super::Suspect;
 
@@ -11,6 +13,9 @@ const IDLE_MS: u64 = 20_000;
 pub(super) fn fault(facts: &Facts) -> Option<Suspect> {
     let call = facts.call.as_ref()?;
     let after_ms = call.ended_after_ms.unwrap_or_default();
+    if let Some(broken) = &call.broken {
+        return Some(Suspect::new(Row::BrokenFrames, format!("after {after_ms} ms: {broken}")));
+    }
     match &call.ended {
         Some(Then::Closed(code, reason)) => {
             let row = match reason.as_str() {
@@ -33,10 +38,19 @@ pub(super) fn fault(facts: &Facts) -> Option<Suspect> {
     }
 }
 
-/// What Twilio told others of, lately.
+/// What Twilio told others of, lately; and a socket that was held in silence.
 pub(super) fn warnings(facts: &Facts) -> Vec<Suspect> {
-    let alerts = facts.twilio.iter().flat_map(|twilio| &twilio.alerts);
+    let ours = [&facts.webhook.host, &facts.stream.host];
+    let about_us = |alert: &&Alert| {
+        let host = Url::parse(&alert.url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        host.is_none_or(|host| ours.contains(&&host))
+    };
+    let alerts = facts.twilio.iter().flat_map(|twilio| &twilio.alerts).filter(about_us);
     let mut warnings: Vec<Suspect> = Vec::new();
+    if let Some(held) = facts.held.as_ref().filter(|held| held.then != Then::Open) {
+        let evidence = format!("a socket on which nothing moved {} after {} ms", held.then, held.ms);
+        warnings.push(Suspect::new(Row::IdleTimeout, evidence));
+    }
     for alert in alerts {
         let Some(row) = row_of(alert.code) else { continue };
         if warnings.iter().all(|warning| warning.row != row) {

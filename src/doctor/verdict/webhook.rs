@@ -1,7 +1,8 @@
 //! The webhook and its TwiML: rows `A`, and what shows there first of the others.
 
-use super::super::facts::{Answer, Asked, Facts, Failure, Twiml, TwimlFault};
+use super::super::facts::{Answer, Asked, Facts, Failure, Line, Twiml, TwimlFault};
 use super::super::row::Row;
+use super::super::twilio::bare;
 use super::Suspect;
 use super::handshakes::{by_somebody_else, is_tunnel};
 use crate::wire::doctor::Cause;
@@ -19,7 +20,7 @@ pub(super) fn fault(facts: &Facts) -> Option<Suspect> {
         Asked::Answered(answer) => answer,
         Asked::Failed(failure) => return Some(unanswered(facts, failure)),
     };
-    refused(facts, answer).or_else(|| slow(answer)).or_else(|| document(answer, twiml))
+    refused(facts, answer).or_else(|| slow(answer)).or_else(|| document(facts, answer, twiml))
 }
 
 fn unanswered(facts: &Facts, failure: &Failure) -> Suspect {
@@ -35,7 +36,7 @@ fn unanswered(facts: &Facts, failure: &Failure) -> Suspect {
             let row = if alive { Row::Panics } else { Row::BackendDown };
             Suspect::new(row, format!("{url} cut the connection without an answer"))
         }
-        Failure::Tls(fault) => Suspect::new(Row::NotTls, format!("{url}: TLS fails: {fault:?}")),
+        Failure::Tls(fault) => Suspect::new(Row::NotTls, format!("{url}: TLS fails: {fault}")),
         Failure::NotHttp(said) | Failure::Other(said) => Suspect::new(Row::NotTls, format!("{url}: {said}")),
     }
 }
@@ -80,7 +81,7 @@ fn slow(answer: &Answer) -> Option<Suspect> {
     (ms > TOO_SLOW_MS).then(|| Suspect::new(Row::WebhookSlow, format!("the webhook took {ms} ms")))
 }
 
-fn document(answer: &Answer, twiml: &Twiml) -> Option<Suspect> {
+fn document(facts: &Facts, answer: &Answer, twiml: &Twiml) -> Option<Suspect> {
     let content_type = answer.content_type.as_deref().unwrap_or("none");
     let is_xml = content_type.contains("xml");
     let fault = twiml.faults.first();
@@ -93,6 +94,9 @@ fn document(answer: &Answer, twiml: &Twiml) -> Option<Suspect> {
         TwimlFault::Unreadable(why) => {
             Suspect::new(Row::BrokenXml, format!("the TwiML cannot be read: {why}"))
         }
+        TwimlFault::OneWay(what) => Suspect::new(Row::WrongVerb, format!("the TwiML has {what}")),
+        // Whoever knows what a stream is had a reason to open none.
+        TwimlFault::NoStream(_) if answer.is_ours() || facts.line == Line::Unknown => return None,
         TwimlFault::NoStream(what) => Suspect::new(Row::WrongVerb, format!("the TwiML has {what}")),
         TwimlFault::Url(why) => {
             Suspect::new(Row::MalformedUrl, format!("the Stream URL {url:?} is none: {why}"))
@@ -109,19 +113,56 @@ fn document(answer: &Answer, twiml: &Twiml) -> Option<Suspect> {
     })
 }
 
-/// Whether a number of the account calls this webhook at all.
+/// What nobody could tell from this: a server that answers, and chose to open no stream.
+pub(super) fn unclear(facts: &Facts) -> Option<String> {
+    let twiml = facts.twiml.as_ref()?;
+    let TwimlFault::NoStream(what) = twiml.faults.first()? else { return None };
+    Some(match facts.line {
+        Line::Unknown => format!(
+            "the TwiML has {what}. No line was known that a business owns: pass --to +1…, and see `frontdesk business list`"
+        ),
+        Line::ByUrl => format!(
+            "the TwiML has {what}. The webhook's businessId is none the server knows, or its plan allows no call just \
+             now; the server's log says which"
+        ),
+        Line::Said | Line::AtTwilio | Line::AtServer => format!(
+            "the TwiML has {what}. No business owns the line that was called, or its plan allows no call just now; the \
+             server's log says which"
+        ),
+    })
+}
+
+/// Streams of the phone network exist in these regions alone.
+const REGIONS: [&str; 3] = ["us1", "ie1", "au1"];
+
+/// Whether calls to the account's numbers come to this webhook at all, and from where streams are served.
 pub(super) fn settings_at_twilio(facts: &Facts) -> Option<Suspect> {
-    let twilio = facts.twilio.as_ref().filter(|twilio| !twilio.numbers.is_empty())?;
-    let bare = |url: &str| {
-        url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/').to_ascii_lowercase()
-    };
+    let twilio = facts.twilio.as_ref()?;
+    if let Some(region) = twilio.region.as_ref().filter(|region| !REGIONS.contains(&region.as_str())) {
+        let evidence = format!("Twilio processes calls to this line in {region}");
+        return Some(Suspect::new(Row::WrongRegion, evidence));
+    }
     let ours = bare(&facts.webhook.url);
-    if twilio.numbers.iter().any(|number| bare(&number.voice_url) == ours) {
+    let numbers = match twilio.numbers.iter().find(|number| number.is_called) {
+        Some(number) => std::slice::from_ref(number),
+        None => twilio.numbers.as_slice(),
+    };
+    // An application or a trunk may well lead here.
+    if numbers.is_empty() || numbers.iter().any(|it| it.elsewhere || bare(&it.voice_url) == ours) {
         return None;
     }
-    let mut suspect = Suspect::new(Row::NumberElsewhere, format!("no number of the account calls {ours}"));
-    for number in twilio.numbers.iter().take(3) {
-        suspect = suspect.and(format!("{} calls {}", number.number, bare(&number.voice_url)));
+    let insecure = ours.replacen("https://", "http://", 1);
+    if let Some(number) = numbers.iter().find(|number| bare(&number.voice_url) == insecure) {
+        let evidence = format!("{} calls {}, and the webhook is {ours}", number.number, number.voice_url);
+        return Some(Suspect::new(Row::WebhookRedirected, evidence));
+    }
+    let mut suspect = match numbers {
+        [number] => Suspect::new(Row::NumberElsewhere, format!("{} does not call {ours}", number.number)),
+        _ => Suspect::new(Row::NumberElsewhere, format!("no number of the account calls {ours}")),
+    };
+    for number in numbers.iter().take(3) {
+        let url = if number.voice_url.is_empty() { "nothing" } else { &number.voice_url };
+        suspect = suspect.and(format!("{} calls {url}", number.number));
     }
     Some(suspect)
 }
@@ -138,6 +179,13 @@ pub(super) fn warnings(facts: &Facts) -> Vec<Suspect> {
     if tests > 0 {
         let evidence =
             format!("{tests} of the last requests to the webhook had a CallSid that is none of Twilio's");
+        warnings.push(Suspect::new(Row::TestRequest, evidence));
+    }
+    let unknown = facts.twilio.iter().flat_map(|twilio| &twilio.unknown_calls).count();
+    if unknown > 0 {
+        let evidence = format!(
+            "Twilio knows nothing of {unknown} calls that were sent to the media socket and did not come"
+        );
         warnings.push(Suspect::new(Row::TestRequest, evidence));
     }
     warnings
