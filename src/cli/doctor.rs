@@ -3,6 +3,7 @@
 mod watch;
 
 use std::io::{self, ErrorKind, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -52,6 +53,9 @@ pub(super) struct DoctorArguments {
     /// An authority to believe besides the world's: a PEM file.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// Takes this address for that name, whatever DNS says: to see a deployment before its name leads there. Repeatable.
+    #[arg(long, value_name = "HOST=ADDRESS", value_parser = resolved)]
+    resolve: Vec<(String, IpAddr)>,
     /// Prints everything that was seen as one JSON document, and nothing else.
     #[arg(long, conflicts_with = "watch")]
     json: bool,
@@ -124,6 +128,7 @@ async fn examination(arguments: &DoctorArguments, settings: Doctor) -> anyhow::R
         admin_token,
         rest,
         roots: arguments.ca.as_deref().map(roots).transpose()?.unwrap_or_default(),
+        names: arguments.resolve.clone(),
         call: !arguments.no_call,
         hold: arguments.hold.map(Duration::from_secs),
         told,
@@ -168,6 +173,12 @@ impl Page<'_> {
 
 fn line(text: &str) -> Result<PhoneNumber, String> {
     PhoneNumber::parse(text).map_err(|error| error.to_string())
+}
+
+fn resolved(text: &str) -> Result<(String, IpAddr), String> {
+    let (host, address) = text.split_once('=').ok_or("write HOST=ADDRESS")?;
+    let address = address.parse().map_err(|_| format!("{address:?} is not an IP address"))?;
+    Ok((host.to_owned(), address))
 }
 
 fn roots(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {

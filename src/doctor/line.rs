@@ -38,6 +38,8 @@ pub(super) struct Trust {
     h2: Arc<ClientConfig>,
     /// Believes everything, and is used to look at what cannot be believed.
     blind: Arc<ClientConfig>,
+    /// Names that are not looked up, because somebody said where they lead.
+    names: Arc<[(String, IpAddr)]>,
 }
 
 impl Trust {
@@ -59,14 +61,26 @@ impl Trust {
             .dangerous()
             .with_custom_certificate_verifier(certificate::Blind::new(&provider))
             .with_no_client_auth();
-        Ok(Self { http11: http11.into(), h2: h2.into(), blind: blind.into() })
+        Ok(Self { http11: http11.into(), h2: h2.into(), blind: blind.into(), names: Arc::new([]) })
+    }
+
+    /// Has these names lead there, whatever the resolver says.
+    pub(super) fn knowing(mut self, names: &[(String, IpAddr)]) -> Self {
+        self.names = names.into();
+        self
+    }
+
+    /// Where a name leads because somebody said so; nowhere as a rule.
+    fn said(&self, host: &str) -> Vec<IpAddr> {
+        let of_host = |(name, ip): &(String, IpAddr)| name.eq_ignore_ascii_case(host).then_some(*ip);
+        self.names.iter().filter_map(of_host).collect()
     }
 }
 
 /// Looks at the way to a place without asking anything there.
 pub(super) async fn look(place: &Place, trust: &Trust, now_ms: i64) -> Way {
     let mut way = Way::default();
-    let ips = match addresses(place).await {
+    let ips = match addresses(place, trust).await {
         Ok(ips) => ips,
         Err(why) => {
             way.no_address = Some(why);
@@ -97,7 +111,7 @@ pub(super) async fn look(place: &Place, trust: &Trust, now_ms: i64) -> Way {
 /// Opens a connection to the first address that takes one.
 pub(super) async fn open(place: &Place, trust: &Trust) -> Result<Line, Failure> {
     let mut last = Failure::Other(format!("{} has no address", place.host));
-    for ip in addresses(place).await.map_err(Failure::Other)? {
+    for ip in addresses(place, trust).await.map_err(Failure::Other)? {
         let address = SocketAddr::new(ip, place.port);
         let opened = if place.secure {
             handshake(place, address, &trust.http11).await.map(MaybeTlsStream::Rustls)
@@ -112,10 +126,14 @@ pub(super) async fn open(place: &Place, trust: &Trust) -> Result<Line, Failure> 
     Err(last)
 }
 
-async fn addresses(place: &Place) -> Result<Vec<IpAddr>, String> {
+async fn addresses(place: &Place, trust: &Trust) -> Result<Vec<IpAddr>, String> {
     let host = place.host.trim_start_matches('[').trim_end_matches(']');
     if let Ok(ip) = host.parse() {
         return Ok(vec![ip]);
+    }
+    let said = trust.said(host);
+    if !said.is_empty() {
+        return Ok(said);
     }
     let found = match timeout(RESOLVE_PATIENCE, lookup_host((host, place.port))).await {
         Ok(Ok(found)) => found,

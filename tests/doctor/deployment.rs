@@ -2,13 +2,15 @@
 
 use std::net::SocketAddr;
 
+use frontdesk::config::Config;
 use frontdesk::doctor::{Answers, Examination, Examined};
-use frontdesk::domain::AccountSid;
+use frontdesk::domain::{AccountSid, Pii};
 use frontdesk::http::paths;
 use frontdesk::telemetry::wall_clock;
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpListener;
 
+use crate::certificates::Authority;
 use crate::front::{Deed, Gate, pass};
 use crate::head::Request;
 use crate::house::{ACCOUNT, AUTH_TOKEN, House, LINE, Plans};
@@ -44,19 +46,25 @@ pub(crate) fn address(house: &House) -> SocketAddr {
 pub(crate) fn examination(public_url: &str) -> Examination {
     Examination {
         webhook: format!("{public_url}{}", paths::VOICE).parse().unwrap(),
-        to: LINE.to_owned(),
+        to: Some(Pii::new(LINE.to_owned())),
         account: AccountSid::parse(ACCOUNT).unwrap(),
         auth_token: Some(AUTH_TOKEN.into()),
         admin_token: Some(ADMIN_TOKEN.into()),
         rest: None,
         roots: Vec::new(),
+        names: Vec::new(),
         call: true,
+        hold: None,
+        told: Config::doctor(|name| (name == "PUBLIC_URL").then(|| public_url.to_owned())).told,
         answers: Answers {
             health: paths::HEALTH,
             echo: paths::DOCTOR_ECHO,
             socket: paths::DOCTOR_WS,
             recent: paths::DOCTOR_RECENT,
             media: paths::MEDIA,
+            voice: paths::VOICE,
+            status: paths::STATUS,
+            businesses: "/api/businesses",
         },
         now_ms: wall_clock(),
     }
@@ -101,7 +109,23 @@ pub(crate) async fn behind_tls(gate: Gate, roots: Vec<CertificateDer<'static>>) 
     let house = server(&url).await;
     let server = address(&house);
     let _front = gate.open(move |_| pass(server));
-    examined(Examination { roots, call: false, ..examination(&url) }).await
+    examined(Examination { roots, ..examination(&url) }).await
+}
+
+/// Examines a deployment that the world knows by that name, which leads to these addresses; this machine is the first.
+pub(crate) async fn named(
+    name: &str,
+    addresses: &[&str],
+    rule: impl Fn(&mut Request, SocketAddr) -> Deed + Send + Sync + 'static,
+) -> Examined {
+    let root = Authority::root("a root");
+    let gate = Gate::secure(root.issue(&[name]).server(&["http/1.1"])).await;
+    let url = format!("https://{name}:{}", gate.address().port());
+    let house = server(&url).await;
+    let server = address(&house);
+    let _front = gate.open(move |request| rule(request, server));
+    let names = addresses.iter().map(|address| (name.to_owned(), address.parse().unwrap())).collect();
+    examined(Examination { roots: vec![root.der()], names, ..examination(&url) }).await
 }
 
 /// A port of this machine at which nobody listens.

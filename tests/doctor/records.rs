@@ -17,19 +17,21 @@ pub(crate) struct Records {
     pub(crate) voice_url: String,
     /// The codes of what Twilio complained of lately.
     pub(crate) alerts: Vec<u32>,
+    /// Where calls to its number are processed.
+    pub(crate) region: &'static str,
 }
 
 impl Records {
     /// The number calls this server, and there were these alerts.
     pub(crate) fn alerts(base: &str, codes: &[u32]) -> Self {
-        Self { voice_url: format!("{base}{}", paths::VOICE), alerts: codes.to_vec() }
+        Self { voice_url: format!("{base}{}", paths::VOICE), alerts: codes.to_vec(), region: "us1" }
     }
 }
 
 /// Examines a good server of an account of which that is remembered.
 pub(crate) async fn examined_with(records: impl Fn(&str) -> Records) -> Examined {
     let house = built(&[]).await;
-    let Records { voice_url, alerts } = records(&house.base);
+    let Records { voice_url, alerts, region } = records(&house.base);
     let numbers = json!({"incoming_phone_numbers":
         [{"phone_number": LINE, "voice_url": voice_url, "voice_method": "POST"}]});
     let alerts: Vec<_> = alerts
@@ -40,10 +42,15 @@ pub(crate) async fn examined_with(records: impl Fn(&str) -> Records) -> Examined
         })
         .collect();
     let alerts = json!({"alerts": alerts});
+    let routes = json!({"voice_region": region});
     let gate = Gate::plain().await;
     let url = gate.url();
     let _twilio = gate.open(move |request| {
-        let body = if request.is("/v1/Alerts") { &alerts } else { &numbers };
+        let body = match request.target.split(['/', '?']).nth(1) {
+            Some("v1") => &alerts,
+            Some("v2") => &routes,
+            _ => &numbers,
+        };
         say(Reply::new(200, body.to_string()).with("content-type", "application/json"))
     });
     let credentials =

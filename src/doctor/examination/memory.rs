@@ -31,7 +31,7 @@ pub(super) async fn records(plan: &Examination) -> Option<Read> {
 impl Examination {
     /// What the server remembers of the last minutes. Fails only when one of the `roots` is no certificate.
     pub async fn recent(&self) -> Result<Memory, rustls::Error> {
-        let trust = Trust::new(self.roots.clone())?;
+        let trust = Trust::new(self.roots.clone())?.knowing(&self.names);
         let webhook = place(&self.webhook);
         let mut at = self.stream_of(&webhook);
         at.path = beside(&webhook.path, self.answers.voice, self.answers.recent);

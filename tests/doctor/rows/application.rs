@@ -61,6 +61,16 @@ pub(super) fn all() -> Vec<Fixture> {
                 }
             })
         }),
+        fault(Row::UnknownCall, "two instances that do not share STREAM_TOKEN_SECRET", || async {
+            let gate = Gate::plain().await;
+            let url = gate.url();
+            let house = server_with(&url, &[]).await;
+            let second = server_with(&url, &[("STREAM_TOKEN_SECRET", &"0".repeat(64))]).await;
+            let (server, other) = (address(&house), address(&second));
+            let _front =
+                gate.open(move |request| pass(if request.is(paths::MEDIA) { other } else { server }));
+            examined(examination(&url)).await
+        }),
         fault(Row::SlowUpgrade, "something is waited for before the 101", || {
             media(|_, server| pass(server).late(2_300))
         }),

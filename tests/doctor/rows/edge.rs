@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use frontdesk::doctor::row::Row;
 
-use crate::deployment::{behind, examination, examined, media};
+use crate::deployment::{behind, built, examination, examined, media, named};
 use crate::fixture::{Fixture, fault};
 use crate::front::{Gate, cut, pass, say};
 use crate::head::Reply;
@@ -89,6 +89,24 @@ pub(super) fn all() -> Vec<Fixture> {
         }),
         fault(Row::Full, "an edge at its limit of connections", || {
             media(|_, _| say(Reply::new(503, "too many connections").with("server", "an-edge")))
+        }),
+        fault(Row::TunnelQuirk, "a tunnel that has ended", || {
+            let gone = "The endpoint abc.ngrok-free.app is offline. ERR_NGROK_3200";
+            named("abc.ngrok-free.app", &["127.0.0.1"], move |_, _| say(Reply::new(404, gone)))
+        }),
+        fault(Row::TunnelQuirk, "the warning page of a free tunnel", || {
+            let page = "<!DOCTYPE html><html><body>You are about to visit…";
+            named("abc.ngrok-free.app", &["127.0.0.1"], move |_, _| {
+                say(Reply::new(200, page).with("content-type", "text/html"))
+            })
+        }),
+        fault(Row::ComesAndGoes, "an instance on its way out", || async {
+            let house = built(&[("DRAIN_SECONDS", "60")]).await;
+            // A call that is still carried keeps it listening.
+            let call = house.tasks.hard().clone();
+            house.tasks.spawn("a call", async move { call.cancelled().await });
+            house.tasks.soft().cancel();
+            examined(examination(&house.base)).await
         }),
     ]
 }

@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use frontdesk::doctor::Examined;
 use frontdesk::doctor::row::Row;
+use frontdesk::doctor::{Examination, Examined};
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::certificates::{Authority, Chain};
-use crate::deployment::{address, behind_tls, closed_port, examination, examined, server};
+use crate::deployment::{address, behind_tls, closed_port, examination, examined, named, server};
 use crate::fixture::{Fixture, fault};
 use crate::front::{Gate, pass};
 
@@ -20,6 +20,10 @@ const HERE: &str = "127.0.0.1";
 pub(super) fn all() -> Vec<Fixture> {
     vec![
         fault(Row::NoSuchHost, "a name that does not exist", || at("https://voice.invalid".to_owned())),
+        fault(Row::NoSuchHost, "a name that leads to an address behind a router", || async {
+            let names = vec![("voice.example.com".to_owned(), "10.255.255.1".parse().unwrap())];
+            examined(Examination { names, ..examination("https://voice.example.com") }).await
+        }),
         fault(Row::ConnectionRefused, "a port at which nobody listens", || async {
             at(format!("http://127.0.0.1:{}", closed_port().await)).await
         }),
@@ -57,6 +61,9 @@ pub(super) fn all() -> Vec<Fixture> {
             let root = Authority::root("a root");
             let config = root.issue(&[HERE]).server(&["h2"]);
             behind_tls(Gate::secure(config).await, vec![root.der()]).await
+        }),
+        fault(Row::OneAddressBroken, "a name with a second address at which nobody listens", || {
+            named("voice.example.com", &["127.0.0.1", "127.0.0.2"], |_, server| pass(server))
         }),
     ]
 }

@@ -1,11 +1,14 @@
 //! Rows E: the handshake is good, and the stream is not.
 
-use frontdesk::doctor::Examined;
-use frontdesk::doctor::row::Row;
+use std::time::Duration;
 
-use crate::deployment::media;
+use frontdesk::doctor::row::Row;
+use frontdesk::doctor::{Examination, Examined};
+use frontdesk::http::paths;
+
+use crate::deployment::{address, examination, examined, media, server};
 use crate::fixture::{Fixture, fault, warning};
-use crate::front::{pass, text_frame};
+use crate::front::{Gate, pass, text_frame};
 use crate::records::{self, Records};
 
 /// A server closes the socket: code 1011, no reason.
@@ -28,6 +31,20 @@ pub(super) fn all() -> Vec<Fixture> {
             then(text_frame(r#"{"event":"clear"}"#))
         }),
         fault(Row::BrokenMessages, "binary frames", || then(BINARY.to_vec())),
+        warning(Row::IdleTimeout, "a proxy that closes sockets on which nothing moves", || async {
+            let gate = Gate::plain().await;
+            let url = gate.url();
+            let house = server(&url).await;
+            let server = address(&house);
+            let _front = gate.open(move |request| {
+                let deed = pass(server);
+                if request.is(paths::DOCTOR_WS) { deed.cut_after(1_500) } else { deed }
+            });
+            examined(Examination { hold: Some(Duration::from_secs(4)), ..examination(&url) }).await
+        }),
+        fault(Row::WrongRegion, "a line whose calls are processed in Japan", || {
+            records::examined_with(|base| Records { region: "jp1", ..Records::alerts(base, &[]) })
+        }),
         warning(Row::TooMuchAudio, "Twilio's alert 31931", || alert(31_931)),
         warning(Row::TooLong, "Twilio's alert 32015", || alert(32_015)),
         warning(Row::BrokenFrames, "Twilio's alert 31924", || alert(31_924)),

@@ -50,14 +50,11 @@ pub(super) fn all() -> Vec<Fixture> {
         fault(Row::WrongVerb, "<Start> in place of <Connect>", || {
             twiml(|xml| xml.replace("<Connect", "<Start").replace("</Connect", "</Start"))
         }),
-        fault(Row::WrongVerb, "a line that no business owns", || async {
-            let house = crate::deployment::built(&[]).await;
-            examined(Examination { to: "+15550009999".to_owned(), ..examination(&house.base) }).await
-        }),
         fault(Row::NumberElsewhere, "the account's number calls another application", || {
-            records::examined_with(|_| Records {
-                voice_url: "https://other.example.com/voice".to_owned(),
-                alerts: vec![],
+            let elsewhere = "https://other.example.com/voice";
+            records::examined_with(|base| Records {
+                voice_url: elsewhere.to_owned(),
+                ..Records::alerts(base, &[])
             })
         }),
         fault(Row::WebhookRedirected, "the webhook's http URL is redirected to https", || {
