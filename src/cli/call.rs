@@ -119,15 +119,19 @@ pub(super) fn webhook(text: &str) -> anyhow::Result<String> {
     Ok(with_scheme)
 }
 
+/// Whether a webhook is on this machine.
+pub(super) fn is_here(url: &str) -> bool {
+    let base = url.split(['?', '#']).next().unwrap_or(url);
+    PublicUrl::parse(base).is_ok_and(|url| url.is_loopback())
+}
+
 /// What signs the call: the account's token, or this machine's own for a server on it.
 pub(super) async fn token(url: &str, twilio: &Twilio, storage: &Storage) -> anyhow::Result<String> {
     match &twilio.auth {
         TwilioAuth::Tokens(tokens) => {
             Ok(tokens.first().context("TWILIO_AUTH_TOKEN is empty")?.expose_secret().to_owned())
         }
-        TwilioAuth::Local if PublicUrl::parse(url).is_ok_and(|url| url.is_loopback()) => {
-            Ok(local_token(storage).await?.expose_secret().to_owned())
-        }
+        TwilioAuth::Local if is_here(url) => Ok(local_token(storage).await?.expose_secret().to_owned()),
         TwilioAuth::Local => {
             bail!("set TWILIO_AUTH_TOKEN to the token that deployment checks signatures with")
         }

@@ -13,11 +13,11 @@ use rustls::pki_types::pem::PemObject as _;
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use super::call::webhook;
+use super::call::{is_here, webhook};
 use crate::clients::tls_with_public_roots;
 use crate::config::{Doctor, TwilioAuth};
 use crate::doctor::{Answers, Examination, Step, print};
-use crate::domain::{AccountSid, PhoneNumber, Pii, PublicUrl};
+use crate::domain::{AccountSid, PhoneNumber, Pii};
 use crate::http::paths;
 use crate::server::{made_local_token, twilio_rest};
 use crate::telemetry;
@@ -108,12 +108,10 @@ async fn examination(arguments: &DoctorArguments, settings: Doctor) -> anyhow::R
     let auth_token: Option<SecretString> = match twilio.as_ref().map(|twilio| &twilio.auth) {
         Some(TwilioAuth::Tokens(tokens)) => tokens.first().cloned(),
         // A server on this machine made one, which nobody else can know.
-        Some(TwilioAuth::Local) if PublicUrl::parse(&url).is_ok_and(|url| url.is_loopback()) => {
-            match &storage {
-                Some(storage) => made_local_token(storage).await,
-                None => None,
-            }
-        }
+        Some(TwilioAuth::Local) if is_here(&url) => match &storage {
+            Some(storage) => made_local_token(storage).await,
+            None => None,
+        },
         Some(TwilioAuth::Local) | None => None,
     };
     let rest = match &twilio {

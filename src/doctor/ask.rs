@@ -206,7 +206,10 @@ pub(super) fn answer(head: &Head, body: &str, ms: u64) -> Answer {
         content_type: header("content-type"),
         location: header("location"),
         reason: word("reason"),
-        hint: word("hint"),
+        hint: match (word("hint"), word("meant")) {
+            (Some(hint), Some(meant)) => Some(hint.replace("`meant`", &meant)),
+            (hint, _) => hint,
+        },
         checked: checked.filter_map(Value::as_str).map(str::to_owned).collect(),
         date: header("date"),
         body: body.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(SHOWN).collect(),

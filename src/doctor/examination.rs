@@ -157,8 +157,7 @@ impl Examination {
 
     /// Where the stream would be, before any TwiML was seen.
     fn stream_of(&self, webhook: &Place) -> Place {
-        let prefix = webhook.path.rsplit_once('/').map_or("", |(prefix, _)| prefix);
-        let path = format!("{prefix}{}", self.answers.media);
+        let path = beside(&webhook.path, self.answers.voice, self.answers.media);
         let scheme = if webhook.secure { "wss" } else { "ws" };
         let url = Url::parse(&format!("{scheme}://{}:{}{path}", webhook.host, webhook.port));
         url.map_or_else(|_| webhook.clone(), |url| place(&url))
@@ -296,23 +295,4 @@ fn said_of_socket(handshake: &Handshake) -> (Tone, String) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefix_before_one_path_stands_before_all() {
-        assert_eq!(beside("/voice/twilio-media", "/twilio-media", "/doctor/ws"), "/voice/doctor/ws");
-        assert_eq!(beside("/twilio-media/", "/twilio-media", "/doctor/ws"), "/doctor/ws");
-        assert_eq!(beside("/elsewhere", "/twilio-media", "/doctor/ws"), "/doctor/ws");
-    }
-
-    #[test]
-    fn this_machine_is_known_by_its_names() {
-        for here in ["localhost", "127.0.0.1", "127.9.9.9", "[::1]"] {
-            assert!(is_loopback(here), "{here}");
-        }
-        for elsewhere in ["localhost.example.com", "10.0.0.1", "voice.example.com", ""] {
-            assert!(!is_loopback(elsewhere), "{elsewhere}");
-        }
-    }
-}
+mod tests;

@@ -223,9 +223,12 @@ fn fault_of(error: &std::io::Error) -> TlsFault {
         },
         TlsError::AlertReceived(AlertDescription::NoApplicationProtocol)
         | TlsError::NoApplicationProtocol => TlsFault::NoHttp11,
-        TlsError::InvalidMessage(_)
-        | TlsError::PeerIncompatible(_)
-        | TlsError::AlertReceived(AlertDescription::ProtocolVersion) => TlsFault::NotTls(error.to_string()),
+        TlsError::InvalidMessage(_) => {
+            TlsFault::NotTls("what comes is no TLS; plain HTTP, most likely".to_owned())
+        }
+        TlsError::PeerIncompatible(_) | TlsError::AlertReceived(AlertDescription::ProtocolVersion) => {
+            TlsFault::NotTls(error.to_string())
+        }
         other => TlsFault::Other(other.to_string()),
     }
 }

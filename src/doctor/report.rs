@@ -31,7 +31,9 @@ impl Step {
 /// The verdict: what is proven, what is odd, what is at fault and how to mend it.
 pub fn print(examined: &Examined, out: &mut dyn Write) -> io::Result<()> {
     let verdict = &examined.verdict;
-    writeln!(out)?;
+    if [&verdict.proven, &verdict.explained, &verdict.odd].iter().any(|said| !said.is_empty()) {
+        writeln!(out)?;
+    }
     for (word, said) in
         [("proven", &verdict.proven), ("explained", &verdict.explained), ("odd", &verdict.odd)]
     {

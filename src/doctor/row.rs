@@ -113,7 +113,8 @@ table! {
     TunnelQuirk "C10": "the host is a tunnel, and the tunnel answers for it";
         "31920 or 31910"; "start the tunnel again and set PUBLIC_URL to its present name; a warning page of a free tunnel counts too"
     WrongPath "D1": "the application has nothing at this path";
-        "31920 (404 or 405)"; "take the path from the TwiML, and let no proxy rewrite it unless PUBLIC_URL has the prefix"
+        "31920 (404 or 405); for the webhook 11200";
+        "use the path that the application serves, and let no proxy rewrite it unless PUBLIC_URL has the prefix"
     NeedsMore "D2": "the application wants something that Twilio does not send: a query, a cookie, a password";
         "31920 (400, 401 or 403)"; "take what is needed from start.customParameters"
     SignedOverAnotherUrl "D3": "the application checks the signature over another URL than Twilio signs";

@@ -9,6 +9,8 @@ mod webhook;
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
+pub(super) use self::habits::habits;
+pub(super) use self::handshakes::is_rightly_refused;
 use super::examination::Tone;
 use super::facts::{Facts, Handshake, Then};
 use super::row::Row;
@@ -169,7 +171,7 @@ fn proven(facts: &Facts) -> Vec<String> {
         let all = facts.handshakes.len();
         proven.push(format!("{open} of {all} handshakes as Twilio makes them opened the media socket"));
     }
-    if facts.handshakes.iter().any(|handshake| handshakes::is_rightly_refused(facts, handshake)) {
+    if facts.handshakes.iter().any(|handshake| is_rightly_refused(facts, handshake)) {
         proven.push(
             "a handshake arrives at the application with all its headers, which refuses it for want of a signature, as it \
              should"

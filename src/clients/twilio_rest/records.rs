@@ -96,7 +96,7 @@ impl TwilioRest {
     }
 
     /// What Twilio keeps on a host of its own beside that of calls.
-    fn beside(&self, host: &str, path: &str) -> Result<Url, RestError> {
+    pub(super) fn beside(&self, host: &str, path: &str) -> Result<Url, RestError> {
         let mut url = self.base.join(path).map_err(|_| RestError::Url)?;
         if let Some(rest) = self.base.host_str().and_then(|host| host.strip_prefix("api.")) {
             url.set_host(Some(&format!("{host}.{rest}"))).map_err(|_| RestError::Url)?;

@@ -81,7 +81,7 @@ impl Visit<'_> {
         let minutes = began_ms.saturating_sub(recent.since_ms) / 60_000;
         let lost = recent.findings.len();
         let seen = format!(
-            "in the {minutes} minutes before, {before} came to the media socket as Twilio does; {lost} callers were sent there and did not come"
+            "in the {minutes} minutes before, {before} came to the media socket as Twilio does, examinations among them; {lost} callers were sent there and did not come"
         );
         self.note("server's memory", Tone::Good, seen);
         self.facts.came_before = Some(before);

@@ -10,6 +10,7 @@ use super::super::ask::{PATIENCE, Request, ask};
 use super::super::call::carry;
 use super::super::facts::{Call, Handshake, Held, Place, Then, Variant};
 use super::super::handshake::{LOOKED_AT, TWILIO, as_twilio, become_of, open, shake};
+use super::super::verdict::is_rightly_refused;
 use super::{Tone, Visit, opens, said_of, said_of_socket};
 use crate::domain::StreamSid;
 use crate::sim::StreamNames;
@@ -76,13 +77,17 @@ impl Visit<'_> {
     }
 
     fn note_shaken(&mut self, number: usize, shaken: &Handshake) {
-        let (tone, seen) = said_of_socket(shaken);
+        let (mut tone, mut seen) = said_of_socket(shaken);
+        if is_rightly_refused(&self.facts, shaken) {
+            (tone, seen) = (Tone::Good, "arrives whole, and is refused for want of a signature".to_owned());
+        }
         self.note("media socket", tone, format!("{number} of {HANDSHAKES}: {seen}"));
     }
 
     /// When the real thing fails: the same with one thing changed, which tells what it hangs on.
     pub(super) async fn variants(&mut self) {
-        if self.facts.handshakes.iter().all(opens) {
+        let facts = &self.facts;
+        if facts.handshakes.iter().all(|shaken| opens(shaken) || is_rightly_refused(facts, shaken)) {
             return;
         }
         let (stream, trust) = (self.facts.stream.clone(), self.trust.clone());

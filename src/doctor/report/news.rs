@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::verdict::habits;
 use crate::wire::doctor::{Recent, UpgradeAttempt};
 
 /// What was told already, for each instance that answered: behind one name there may be several.
@@ -61,8 +62,13 @@ fn lines(recent: &Recent) -> Vec<(i64, String)> {
 }
 
 fn attempt(upgrade: &UpgradeAttempt) -> String {
-    let call = upgrade.call.as_ref().map_or_else(String::new, |call| format!(" {call}"));
-    format!("socket  {call} {}: {}; {}", upgrade.verdict, upgrade.why, upgrade.seen)
+    let UpgradeAttempt { verdict, why, seen, call, .. } = upgrade;
+    let became = match call {
+        Some(call) => format!("{verdict} for {call}"),
+        None => format!("refused ({verdict})"),
+    };
+    let habits: String = habits(seen).map(|says| format!("\n          {says}")).collect();
+    format!("socket   {became}: {why}; {seen}{habits}")
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub(super) fn fault(facts: &Facts) -> Option<Suspect> {
 }
 
 /// Whether the application refused what we could not sign, and nothing else was wrong with it.
-pub(super) fn is_rightly_refused(facts: &Facts, handshake: &Handshake) -> bool {
+pub(in crate::doctor) fn is_rightly_refused(facts: &Facts, handshake: &Handshake) -> bool {
     let Handshake::Refused(answer) = handshake else { return false };
     !facts.signed && answer.is_ours() && answer.reason.as_deref() == Some("missing_signature")
 }

@@ -323,7 +323,7 @@ fn what_cannot_be_told_is_not_told() {
     });
     assert!(unknown.contains("--to +1") && unknown.contains("not in service"), "{unknown}");
     let known = cannot(&|facts| facts.twiml.as_mut().unwrap().faults = spoken());
-    assert!(known.contains("No business owns the line"), "{known}");
+    assert!(known.contains("no business owns the line"), "{known}");
     cannot(&|facts| facts.handshakes.clear());
     let unsigned = cannot(&|facts| {
         (facts.signed, facts.twiml, facts.call) = (false, None, None);
@@ -408,13 +408,14 @@ fn what_people_try_by_hand_is_explained() {
     assert!(explained(vec![attempt(&|_| {})]).is_empty(), "a whole handshake by hand is nothing to explain");
     let one = |change: &dyn Fn(&mut Seen), word: &str| {
         let said = explained(vec![attempt(change), attempt(change)]);
-        assert_eq!(said.len(), 1, "{said:?}");
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[1].contains("curl --http1.1"), "{said:?}");
         assert!(said[0].contains(word) && said[0].contains("2 of the last 2"), "{said:?}");
     };
     one(&|seen| seen.method = "HEAD".to_owned(), "405");
-    one(&|seen| seen.version = "HTTP/2.0".to_owned(), "--http1.1");
+    one(&|seen| seen.version = "HTTP/2.0".to_owned(), "HTTP/2 there");
     // What an edge makes of curl's HTTP/2.
-    one(&|seen| (seen.connection, seen.upgrade) = (None, None), "--http1.1");
+    one(&|seen| (seen.connection, seen.upgrade) = (None, None), "HTTP/2 there");
     one(&|seen| seen.query = true, "<Parameter>");
     one(&|seen| seen.origin = true, "browser");
 }

@@ -119,14 +119,14 @@ pub(super) fn unclear(facts: &Facts) -> Option<String> {
     let TwimlFault::NoStream(what) = twiml.faults.first()? else { return None };
     Some(match facts.line {
         Line::Unknown => format!(
-            "the TwiML has {what}. No line was known that a business owns: pass --to +1…, and see `frontdesk business list`"
+            "the TwiML has {what}: no line was known that a business owns; pass --to +1…, and see `frontdesk business list`"
         ),
         Line::ByUrl => format!(
-            "the TwiML has {what}. The webhook's businessId is none the server knows, or its plan allows no call just \
+            "the TwiML has {what}: the webhook's businessId is none the server knows, or its plan allows no call just \
              now; the server's log says which"
         ),
         Line::Said | Line::AtTwilio | Line::AtServer => format!(
-            "the TwiML has {what}. No business owns the line that was called, or its plan allows no call just now; the \
+            "the TwiML has {what}: no business owns the line that was called, or its plan allows no call just now; the \
              server's log says which"
         ),
     })
