@@ -44,7 +44,7 @@ async fn a_deployment_with_which_nothing_is_wrong_exits_with_0_and_says_what_is_
         doctor(&[&url, "--ca", ca.to_str().unwrap(), "--resolve", "voice.example.com=127.0.0.1"]).await;
     let said = said(&output);
     assert_eq!(output.status.code(), Some(0), "{said}");
-    for words in ["A call would connect", "5 of 5 handshakes", "a whole call was carried"] {
+    for words in ["a call would connect", "5 of 5 handshakes", "a whole call was carried"] {
         assert!(said.contains(words), "{words}: {said}");
     }
 }

@@ -10,7 +10,7 @@ use frontdesk::doctor::{Examination, Examined};
 use tempfile::TempDir;
 
 use crate::certificates::{Authority, Chain};
-use crate::deployment::{address, closed_port, examination, examined, server};
+use crate::deployment::{address, closed_port, examination, examined, recent, server};
 use crate::emulator::LEASH;
 use crate::house::until;
 
@@ -42,6 +42,8 @@ pub(crate) struct Broken {
     pub(crate) leaf_alone: bool,
     /// How long a socket is held in silence.
     pub(crate) hold: Option<Duration>,
+    /// The proxy reads its configuration again while a call is carried.
+    pub(crate) reloaded: bool,
 }
 
 /// A proxy, until it is dropped.
@@ -147,7 +149,10 @@ impl Kind {
                 return ["-p", &folder, "-c", &config, "-e", &log, "-g", &own].map(str::to_owned).into();
             }
             Self::Caddy => &["run", "--adapter", "caddyfile", "--config", &config],
-            Self::Haproxy => &["-db", "-f", &config],
+            Self::Haproxy => {
+                let pid = folder.join("pid").display().to_string();
+                return ["-W", "-db", "-p", &pid, "-f", &config].map(str::to_owned).into();
+            }
         };
         arguments.iter().map(|argument| (*argument).to_owned()).collect()
     }
@@ -176,6 +181,20 @@ impl Proxy {
     }
 }
 
+impl Proxy {
+    /// As its service would be told to.
+    fn reload(&self, kind: Kind) {
+        let signal = match kind {
+            Kind::Nginx => "HUP",
+            Kind::Haproxy => "USR2",
+            Kind::Caddy => panic!("Caddy is told over its own interface"),
+        };
+        let pid = std::fs::read_to_string(self.folder.path().join("pid")).unwrap();
+        let kill = format!("kill -{signal} {}", pid.trim());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
+    }
+}
+
 impl Drop for Proxy {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -201,9 +220,16 @@ pub(crate) async fn behind(kind: Kind, broken: Broken) -> Examined {
     };
     let filling = Filling { port, plain_port: closed_port().await, upstream };
     let hold = broken.hold;
-    let _proxy = Proxy::start(kind, &filling, &broken, &chain).await;
+    let proxy = Proxy::start(kind, &filling, &broken, &chain).await;
     let names = vec![(HOST.to_owned(), "127.0.0.1".parse().unwrap())];
-    examined(Examination { roots: vec![root.der()], names, hold, ..examination(&url) }).await
+    let examination = Examination { roots: vec![root.der()], names, hold, ..examination(&url) };
+    let reload = async {
+        if broken.reloaded {
+            until("no call is carried", async || recent(&house).await.contains(r#""accepted""#)).await;
+            proxy.reload(kind);
+        }
+    };
+    tokio::join!(examined(examination), reload).0
 }
 
 /// Caddy without what it would want of the machine.

@@ -27,6 +27,13 @@ fn nginx() -> Vec<Fixture> {
         healthy("nginx, as nginx.conf has it", || {
             behind(Kind::Nginx, Broken { hold: HOLD, ..Broken::default() })
         }),
+        healthy("nginx, reloaded in the midst of a call", || {
+            behind(Kind::Nginx, Broken { reloaded: true, ..Broken::default() })
+        }),
+        fault(Row::CutOff, "nginx that gives old workers a second, reloaded in the midst of a call", || {
+            let edits = &[("worker_shutdown_timeout 65m", "worker_shutdown_timeout 1s")];
+            behind(Kind::Nginx, Broken { edits, reloaded: true, ..Broken::default() })
+        }),
         healthy("nginx with http2", move || behind(Kind::Nginx, broken(&[(" ssl;", " ssl http2;")]))),
         fault(Row::Http10Upstream, "nginx without proxy_http_version", move || {
             behind(Kind::Nginx, broken(&[("proxy_http_version 1.1;", "")]))
@@ -56,7 +63,7 @@ fn nginx() -> Vec<Fixture> {
                 Kind::Nginx,
                 broken(&[(
                     "        location / {",
-                    "        if ($uri$http_origin = /twilio-media) { return 403; }\n        location / {",
+                    "        set $asked $uri$http_origin;\n        if ($asked = /twilio-media) { return 403; }\n        location / {",
                 )]),
             )
         }),
@@ -105,6 +112,9 @@ fn haproxy() -> Vec<Fixture> {
     vec![
         healthy("HAProxy, as haproxy.cfg has it", || {
             behind(Kind::Haproxy, Broken { hold: HOLD, ..Broken::default() })
+        }),
+        healthy("HAProxy, reloaded in the midst of a call", || {
+            behind(Kind::Haproxy, Broken { reloaded: true, ..Broken::default() })
         }),
         fault(Row::UpgradeStripped, "HAProxy that takes Upgrade away", move || {
             behind(
