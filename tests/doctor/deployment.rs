@@ -79,12 +79,25 @@ pub(crate) async fn examined(examination: Examination) -> Examined {
 pub(crate) async fn behind(
     rule: impl Fn(&mut Request, SocketAddr) -> Deed + Send + Sync + 'static,
 ) -> Examined {
+    behind_for(|everything| everything, rule).await
+}
+
+/// The same for a doctor who is asked something else than everything.
+pub(crate) async fn behind_for(
+    ask: impl FnOnce(Examination) -> Examination,
+    rule: impl Fn(&mut Request, SocketAddr) -> Deed + Send + Sync + 'static,
+) -> Examined {
     let gate = Gate::plain().await;
     let url = gate.url();
     let house = server(&url).await;
     let server = address(&house);
     let _front = gate.open(move |request| rule(request, server));
-    examined(examination(&url)).await
+    examined(ask(examination(&url))).await
+}
+
+/// Without any of the deployment's tokens: what a stranger can be told.
+pub(crate) fn stranger(examination: Examination) -> Examination {
+    Examination { auth_token: None, admin_token: None, ..examination }
 }
 
 /// The same where only the media socket meets anything odd.

@@ -28,6 +28,8 @@ pub(crate) struct Fixture {
 pub(crate) enum Expected {
     /// Nothing at all.
     Healthy,
+    /// That too little can be seen.
+    Unclear,
     /// That this is at fault.
     Fault(Row),
     /// That this does no harm yet.
@@ -66,6 +68,14 @@ where
     Fixture { expected: Expected::Healthy, ..fault(Row::UpgradeStripped, name, scene) }
 }
 
+/// Too little can be seen.
+pub(crate) fn unclear<F>(name: &'static str, scene: impl Fn() -> F + 'static) -> Fixture
+where
+    F: Future<Output = Examined> + 'static,
+{
+    Fixture { expected: Expected::Unclear, ..healthy(name, scene) }
+}
+
 impl Fixture {
     /// Has the doctor look at it.
     pub(crate) async fn examine(&self) -> Seen {
@@ -79,7 +89,7 @@ impl Expected {
     /// The row it is about.
     pub(crate) fn row(self) -> Option<Row> {
         match self {
-            Self::Healthy => None,
+            Self::Healthy | Self::Unclear => None,
             Self::Fault(row) | Self::Warning(row) => Some(row),
         }
     }
@@ -131,6 +141,7 @@ fn told_wrongly(verdict: &Verdict, expected: Expected) -> Vec<String> {
     let (fault, warnings) = (verdict.fault.as_ref().map(|fault| fault.row), rows(&verdict.warnings));
     let (wanted, level) = match expected {
         Expected::Healthy => ((None, vec![]), Level::Healthy),
+        Expected::Unclear => ((None, vec![]), Level::CannotTell),
         Expected::Fault(row) => ((Some(row), vec![]), Level::Fault),
         Expected::Warning(row) => ((None, vec![row]), Level::Warning),
     };

@@ -121,7 +121,7 @@ impl Kind {
         };
         let text = edits.iter().fold(text, |text, (from, to)| edited(text, from, to));
         if self == Self::Caddy && self.is_old() {
-            edited(text, "\t\tstream_close_delay 65m\n", "")
+            edited(text, "\t\tstream_close_delay 4h\n", "")
         } else {
             text
         }

@@ -22,11 +22,15 @@ pub(crate) fn writes() -> bool {
 /// The table as it is found: a line each fixture, then the rows without any.
 pub(crate) fn text(played: &[(&Fixture, &Seen)]) -> String {
     let mut text = "| row | cause | provoked by | the doctor says |\n| --- | --- | --- | --- |\n".to_owned();
+    let mut above = None;
     for (fixture, seen) in played {
-        let (id, cause) = fixture.expected.row().map_or(("", "none"), |row| {
-            let Known { id, cause, .. } = row.known();
-            (id, cause)
-        });
+        let row = fixture.expected.row();
+        let (id, cause) = match row {
+            _ if above == Some(row) => ("", ""),
+            None => ("", "nothing is wrong"),
+            Some(row) => (row.known().id, row.known().cause),
+        };
+        above = Some(row);
         writeln!(text, "| {id} | {cause} | {} | {} |", fixture.name, seen.verdict()).unwrap();
     }
     text.push_str("\nWhat no probe shows, and Twilio's memory alone:\n\n");

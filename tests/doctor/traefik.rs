@@ -167,13 +167,21 @@ struct ForwardingTimeouts {
     idle_conn_timeout: String,
 }
 
+/// Twilio's own limit.
+const LONGEST_CALL_S: u64 = 4 * 60 * 60;
+
 fn parsed<T: DeserializeOwned>(name: &str) -> T {
     serde_yaml_ng::from_str(&read(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 fn seconds(text: &str) -> u64 {
     let (number, unit) = text.split_at(text.len() - 1);
-    number.parse::<u64>().unwrap() * if unit == "m" { 60 } else { 1 }
+    let seconds = match unit {
+        "h" => 3_600,
+        "m" => 60,
+        _ => 1,
+    };
+    number.parse::<u64>().unwrap() * seconds
 }
 
 #[test]
@@ -185,7 +193,7 @@ fn traefik_lets_calls_live_when_it_ends_and_is_in_no_hurry_with_them() {
     assert_eq!((to.as_str(), scheme.as_str()), ("websecure", "https"));
     assert!(secure.http.is_none());
     let Transport { life_cycle, responding_timeouts } = secure.transport.as_ref().unwrap();
-    assert!(seconds(&life_cycle.grace_time_out) > 3_600 && web.transport.is_none());
+    assert!(seconds(&life_cycle.grace_time_out) >= LONGEST_CALL_S && web.transport.is_none());
     assert!(seconds(&life_cycle.request_accept_grace_timeout) > 0);
     let RespondingTimeouts { read_timeout, write_timeout, idle_timeout } = responding_timeouts;
     assert_eq!((seconds(read_timeout), seconds(write_timeout)), (0, 0), "0 is none");

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use frontdesk::doctor::row::Row;
 
-use crate::deployment::{behind, built, examination, examined, media, named};
+use crate::deployment::{behind, behind_for, built, examination, examined, media, named, stranger};
 use crate::fixture::{Fixture, fault, warning};
 use crate::front::{Gate, cut, pass, say};
 use crate::head::Reply;
@@ -21,6 +21,13 @@ pub(super) fn all() -> Vec<Fixture> {
         fault(Row::UpgradeStripped, "a proxy that drops Upgrade alone", || {
             behind(|request, server| {
                 request.headers.remove("upgrade");
+                pass(server)
+            })
+        }),
+        fault(Row::UpgradeStripped, "the same, to a doctor who has no tokens", || {
+            behind_for(stranger, |request, server| {
+                request.headers.remove("upgrade");
+                request.headers.remove("connection");
                 pass(server)
             })
         }),

@@ -31,7 +31,7 @@ fn nginx() -> Vec<Fixture> {
             behind(Kind::Nginx, Broken { reloaded: true, ..Broken::default() })
         }),
         fault(Row::CutOff, "nginx that gives old workers a second, reloaded in the midst of a call", || {
-            let edits = &[("worker_shutdown_timeout 65m", "worker_shutdown_timeout 1s")];
+            let edits = &[("worker_shutdown_timeout 4h", "worker_shutdown_timeout 1s")];
             behind(Kind::Nginx, Broken { edits, reloaded: true, ..Broken::default() })
         }),
         healthy("nginx with http2", move || behind(Kind::Nginx, broken(&[(" ssl;", " ssl http2;")]))),
@@ -68,7 +68,7 @@ fn nginx() -> Vec<Fixture> {
             )
         }),
         warning(Row::IdleTimeout, "nginx with a short proxy_read_timeout", || {
-            let edits = &[("proxy_read_timeout 65m;", "proxy_read_timeout 2s;")];
+            let edits = &[("proxy_read_timeout 4h;", "proxy_read_timeout 2s;")];
             behind(Kind::Nginx, Broken { edits, hold: HOLD, ..Broken::default() })
         }),
     ]
@@ -138,7 +138,7 @@ fn haproxy() -> Vec<Fixture> {
             )
         }),
         warning(Row::IdleTimeout, "HAProxy with a short timeout tunnel", || {
-            let edits = &[("timeout tunnel  65m", "timeout tunnel  2s")];
+            let edits = &[("timeout tunnel  4h", "timeout tunnel  2s")];
             behind(Kind::Haproxy, Broken { edits, hold: HOLD, ..Broken::default() })
         }),
     ]

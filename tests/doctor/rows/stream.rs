@@ -6,9 +6,9 @@ use frontdesk::doctor::row::Row;
 use frontdesk::doctor::{Examination, Examined};
 use frontdesk::http::paths;
 
-use crate::deployment::{address, examination, examined, media, server};
+use crate::deployment::{behind_for, media};
 use crate::fixture::{Fixture, fault, warning};
-use crate::front::{Gate, pass, text_frame};
+use crate::front::{pass, text_frame};
 use crate::records::{self, Records};
 
 /// A server closes the socket: code 1011, no reason.
@@ -31,16 +31,12 @@ pub(super) fn all() -> Vec<Fixture> {
             then(text_frame(r#"{"event":"clear"}"#))
         }),
         fault(Row::BrokenMessages, "binary frames", || then(BINARY.to_vec())),
-        warning(Row::IdleTimeout, "a proxy that closes sockets on which nothing moves", || async {
-            let gate = Gate::plain().await;
-            let url = gate.url();
-            let house = server(&url).await;
-            let server = address(&house);
-            let _front = gate.open(move |request| {
+        warning(Row::IdleTimeout, "a proxy that closes sockets on which nothing moves", || {
+            let held = |everything| Examination { hold: Some(Duration::from_secs(4)), ..everything };
+            behind_for(held, |request, server| {
                 let deed = pass(server);
                 if request.is(paths::DOCTOR_WS) { deed.cut_after(1_500) } else { deed }
-            });
-            examined(Examination { hold: Some(Duration::from_secs(4)), ..examination(&url) }).await
+            })
         }),
         fault(Row::WrongRegion, "a line whose calls are processed in Japan", || {
             records::examined_with(|base| Records { region: "jp1", ..Records::alerts(base, &[]) })

@@ -1,8 +1,10 @@
 //! Deployments with which nothing is wrong.
 
 use crate::certificates::Authority;
-use crate::deployment::{address, behind, behind_tls, built, examination, examined, server_with};
-use crate::fixture::{Fixture, healthy};
+use crate::deployment::{
+    address, behind, behind_for, behind_tls, built, examination, examined, server_with, stranger,
+};
+use crate::fixture::{Fixture, healthy, unclear};
 use crate::front::{Gate, pass};
 
 pub(super) fn all() -> Vec<Fixture> {
@@ -12,6 +14,7 @@ pub(super) fn all() -> Vec<Fixture> {
             examined(examination(&house.base)).await
         }),
         healthy("a front that leads everything on", || behind(|_, server| pass(server))),
+        unclear("the same, to a doctor who has no tokens", || behind_for(stranger, |_, server| pass(server))),
         healthy("TLS by an authority of one's own, with an intermediate", || async {
             let root = Authority::root("a root");
             let between = root.intermediate("an intermediate");
