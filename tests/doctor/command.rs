@@ -6,7 +6,7 @@ use frontdesk::http::paths;
 use serde_json::Value;
 
 use crate::certificates::Authority;
-use crate::deployment::{ADMIN_TOKEN, address, built, closed_port, server};
+use crate::deployment::{ADMIN_TOKEN, address, built, free_port, server};
 use crate::front::{Gate, pass, say};
 use crate::head::Reply;
 use crate::house::{AUTH_TOKEN, LINE};
@@ -71,7 +71,7 @@ async fn a_fault_exits_with_2_and_is_one_document_of_json() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fault_is_said_to_people_with_its_row_what_twilio_shows_and_what_to_do() {
-    let url = format!("http://127.0.0.1:{}", closed_port().await);
+    let url = format!("http://127.0.0.1:{}", free_port());
     let output = doctor(&[&url]).await;
     let said = said(&output);
     assert_eq!(output.status.code(), Some(2), "{said}");

@@ -1,6 +1,7 @@
 //! A deployment as a doctor meets it: the real server with everything around it, behind a front.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use frontdesk::config::Config;
 use frontdesk::doctor::{Answers, Examination, Examined};
@@ -8,7 +9,6 @@ use frontdesk::domain::{AccountSid, Pii};
 use frontdesk::http::paths;
 use frontdesk::telemetry::wall_clock;
 use rustls::pki_types::CertificateDer;
-use tokio::net::TcpListener;
 
 use crate::certificates::Authority;
 use crate::front::{Deed, Gate, pass};
@@ -147,7 +147,17 @@ pub(crate) async fn recent(house: &House) -> String {
     asked.send().await.unwrap().text().await.unwrap()
 }
 
-/// A port of this machine at which nobody listens.
-pub(crate) async fn closed_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+/// A port of this machine at which nobody listens, and nobody will who takes what the system gives: those are higher.
+pub(crate) fn free_port() -> u16 {
+    const FIRST: u32 = 20_000;
+    const MANY: u32 = 10_000;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Other runs on this machine begin elsewhere.
+        let number = std::process::id().wrapping_mul(211).wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(FIRST + number % MANY).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }

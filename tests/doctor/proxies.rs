@@ -10,7 +10,7 @@ use frontdesk::doctor::{Examination, Examined};
 use tempfile::TempDir;
 
 use crate::certificates::{Authority, Chain};
-use crate::deployment::{address, closed_port, examination, examined, recent, server};
+use crate::deployment::{address, examination, examined, free_port, recent, server};
 use crate::emulator::LEASH;
 use crate::house::until;
 
@@ -211,14 +211,14 @@ pub(crate) async fn behind(kind: Kind, broken: Broken) -> Examined {
     let between = root.intermediate("an intermediate");
     let leaf = between.issue(&[HOST]);
     let chain = if broken.leaf_alone { leaf } else { leaf.and(&between) };
-    let port = closed_port().await;
+    let port = free_port();
     let url = format!("https://{HOST}:{port}");
     let house = server(&url).await;
     let upstream = match broken.dead {
-        true => format!("127.0.0.1:{}", closed_port().await),
+        true => format!("127.0.0.1:{}", free_port()),
         false => address(&house).to_string(),
     };
-    let filling = Filling { port, plain_port: closed_port().await, upstream };
+    let filling = Filling { port, plain_port: free_port(), upstream };
     let hold = broken.hold;
     let proxy = Proxy::start(kind, &filling, &broken, &chain).await;
     let names = vec![(HOST.to_owned(), "127.0.0.1".parse().unwrap())];

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use crate::certificates::{Authority, Chain};
-use crate::deployment::{address, behind_tls, closed_port, examination, examined, named, server};
+use crate::deployment::{address, behind_tls, examination, examined, free_port, named, server};
 use crate::fixture::{Fixture, fault};
 use crate::front::{Gate, pass};
 
@@ -25,7 +25,7 @@ pub(super) fn all() -> Vec<Fixture> {
             examined(Examination { names, ..examination("https://voice.example.com") }).await
         }),
         fault(Row::ConnectionRefused, "a port at which nobody listens", || async {
-            at(format!("http://127.0.0.1:{}", closed_port().await)).await
+            at(format!("http://127.0.0.1:{}", free_port())).await
         }),
         fault(Row::ConnectionSilent, "a port that takes no connection and refuses none", || async {
             let full = Full::fill().await;

@@ -7,7 +7,7 @@ use frontdesk::doctor::{Examination, Examined};
 use frontdesk::http::paths;
 use frontdesk::wire::twilio::signature::sign;
 
-use crate::deployment::{address, behind_for, closed_port, examination, examined, recent, server, webhook};
+use crate::deployment::{address, behind_for, examination, examined, free_port, recent, server, webhook};
 use crate::fixture::{Fixture, fault, warning};
 use crate::front::{Gate, pass, say};
 use crate::head::Reply;
@@ -46,7 +46,7 @@ pub(super) fn all() -> Vec<Fixture> {
             stream_url(|url| format!("wss://voice.railway.internal/{}", path(url)))
         }),
         fault(Row::PortInUrl, "the inner port in the Stream URL", || async {
-            let port = closed_port().await;
+            let port = free_port();
             stream_url(move |url| format!("ws://127.0.0.1:{port}/{}", path(url))).await
         }),
         fault(Row::WrongVerb, "<Start> in place of <Connect>", || {
