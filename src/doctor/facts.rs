@@ -144,6 +144,8 @@ pub struct Tls {
 pub enum TlsFault {
     /// What answers does not speak TLS, or none that we take.
     NotTls(String),
+    /// Nothing was answered.
+    Silent,
     /// The certificate is out of its time.
     Expired(String),
     /// The certificate is for other names.

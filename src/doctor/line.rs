@@ -173,7 +173,7 @@ async fn handshake(
     match timeout(TLS_PATIENCE, TlsConnector::from(Arc::clone(config)).connect(name, tcp)).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => Err(Failure::Tls(fault_of(&error))),
-        Err(_) => Err(Failure::Tls(TlsFault::NotTls("nothing was answered".to_owned()))),
+        Err(_) => Err(Failure::Tls(TlsFault::Silent)),
     }
 }
 

@@ -20,6 +20,7 @@ impl fmt::Display for TlsFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotTls(said) => write!(f, "no TLS is spoken ({said})"),
+            Self::Silent => f.write_str("nothing is answered to the first word of TLS"),
             Self::Expired(when) => write!(f, "the certificate {when}"),
             Self::OtherName(names) if names.is_empty() => f.write_str("the certificate is for another name"),
             Self::OtherName(names) => write!(f, "the certificate is for {}", names.join(", ")),

@@ -128,6 +128,12 @@ pub(crate) async fn named(
     examined(Examination { roots: vec![root.der()], names, ..examination(&url) }).await
 }
 
+/// What the server remembers of the last minutes.
+pub(crate) async fn recent(house: &House) -> String {
+    let asked = house.http.get(format!("{}{}", house.base, paths::DOCTOR_RECENT)).bearer_auth(ADMIN_TOKEN);
+    asked.send().await.unwrap().text().await.unwrap()
+}
+
 /// A port of this machine at which nobody listens.
 pub(crate) async fn closed_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()

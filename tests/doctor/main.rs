@@ -6,7 +6,13 @@
 #[cfg(test)]
 mod certificates;
 #[cfg(test)]
+mod command;
+#[cfg(test)]
 mod deployment;
+#[cfg(test)]
+#[expect(dead_code, reason = "the tests of the stores need more of it")]
+#[path = "../stores/emulator.rs"]
+mod emulator;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
@@ -18,6 +24,8 @@ mod head;
 #[path = "../calls/house.rs"]
 mod house;
 #[cfg(test)]
+mod proxies;
+#[cfg(test)]
 mod records;
 #[cfg(test)]
 mod rows;
@@ -27,6 +35,8 @@ mod rows;
 mod scenes;
 #[cfg(test)]
 mod table;
+#[cfg(test)]
+mod traefik;
 
 #[cfg(test)]
 mod tests {
@@ -35,7 +45,9 @@ mod tests {
     use futures_util::FutureExt as _;
     use futures_util::future::join_all;
 
+    use crate::emulator::skip;
     use crate::fixture::{Fixture, Seen};
+    use crate::proxies::Kind;
     use crate::{rows, table};
 
     /// Has the doctor look at some of them side by side. A fixture that panics is one that failed.
@@ -48,8 +60,12 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn the_doctor_names_the_row_that_is_at_fault_and_none_where_nothing_is() {
-        let fixtures = rows::all();
+        let mut fixtures = rows::all();
+        fixtures.sort_by_key(|fixture| fixture.expected.row());
         let fixtures: Vec<&Fixture> = fixtures.iter().collect();
+        for missing in Kind::missing() {
+            skip(&format!("{missing:?} is not here; Debian has it"));
+        }
         let mut seen = examine(&fixtures).await;
         let is_doubtful = |number: &usize| !seen[*number].complaints(fixtures[*number].expected).is_empty();
         // A machine under load is late once, but not twice, and with less to do.
@@ -76,10 +92,11 @@ mod tests {
         if table::writes() {
             return table::write(&played);
         }
-        let found = table::text(&played);
+        let differing = table::differences(&table::text(&played), !Kind::missing().is_empty());
         assert!(
-            table::written() == found.trim_matches('\n'),
-            "the table of src/doctor/README.md differs; `{}=1 cargo test --test doctor` writes it anew:\n{found}",
+            differing.is_empty(),
+            "\n{}\nthe table of src/doctor/README.md differs; `{}=1 cargo test --test doctor` writes it anew",
+            differing.join("\n"),
             table::WRITES
         );
     }

@@ -61,12 +61,21 @@ pub(crate) fn rows_without(played: &[(&Fixture, &Seen)]) -> Vec<Row> {
     Row::ALL.iter().copied().filter(|row| !about(row)).collect()
 }
 
-/// The table as the page has it.
-pub(crate) fn written() -> String {
+/// The lines that the page has otherwise, or not at all; and those that it has and nobody found, unless some of the
+/// fixtures were skipped.
+pub(crate) fn differences(found: &str, skipped: bool) -> Vec<String> {
     let page = std::fs::read_to_string(page()).unwrap();
     let (_, table) = page.split_once(BEGIN).expect("the page has a place for the table");
-    let (table, _) = table.split_once(END).expect("the page's table has an end");
-    table.trim_matches('\n').to_owned()
+    let (written, _) = table.split_once(END).expect("the page's table has an end");
+    let only = |of: &str, other: &str, whose: &str| {
+        let lines = of.lines().filter(|line| !other.lines().any(|same| same == *line));
+        lines.map(|line| format!("{whose} {line}")).collect::<Vec<_>>()
+    };
+    let mut differences = only(found, written, "is  ");
+    if !skipped {
+        differences.extend(only(written, found, "page"));
+    }
+    differences
 }
 
 /// Writes it into the page.

@@ -47,7 +47,7 @@ async fn a_server_that_says_nothing_is_examined_in_half_a_minute() {
     let mut told = Vec::new();
     let examined = examination(&listener).run(&mut |step| told.push(step.clone())).await.unwrap();
     assert!(clock.now().elapsed() <= Duration::from_secs(30), "{:?}", clock.now());
-    assert_eq!(examined.verdict.fault.as_ref().map(|fault| fault.row), Some(Row::WebhookSlow));
+    assert_eq!(examined.verdict.fault.as_ref().map(|fault| fault.row), Some(Row::ConnectionSilent));
     assert!(examined.facts.unseen.contains(&"media socket"), "{:?}", examined.facts.unseen);
     assert_eq!(told, examined.steps, "each step is told as it is done");
     assert!(examined.verdict.odd.iter().any(|odd| odd.contains("no time for")), "{:?}", examined.verdict.odd);

@@ -89,6 +89,9 @@ fn tls(way: &Way, host: &str, port: u16) -> Option<Suspect> {
     let fault = way.tls.as_ref()?.as_ref().err()?;
     let (row, evidence) = match fault {
         TlsFault::NotTls(said) => (Row::NotTls, format!("port {port} of {host} does not speak TLS: {said}")),
+        TlsFault::Silent => {
+            (Row::ConnectionSilent, format!("port {port} of {host} takes connections, and says nothing"))
+        }
         TlsFault::Other(said) => (Row::NotTls, format!("TLS with {host} fails: {said}")),
         TlsFault::Expired(when) => (Row::WrongCertificate, format!("the certificate of {host} {when}")),
         TlsFault::OtherName(names) => {

@@ -38,7 +38,7 @@ pub(super) fn fault(facts: &Facts) -> Option<Suspect> {
     }
 }
 
-/// What Twilio told others of, lately; and a socket that was held in silence.
+/// What Twilio told others of, lately; a socket that was held in silence; an instance that is about to go.
 pub(super) fn warnings(facts: &Facts) -> Vec<Suspect> {
     let ours = [&facts.webhook.host, &facts.stream.host];
     let about_us = |alert: &&Alert| {
@@ -50,6 +50,13 @@ pub(super) fn warnings(facts: &Facts) -> Vec<Suspect> {
     if let Some(held) = facts.held.as_ref().filter(|held| held.then != Then::Open) {
         let evidence = format!("a socket on which nothing moved {} after {} ms", held.then, held.ms);
         warnings.push(Suspect::new(Row::IdleTimeout, evidence));
+    }
+    if let Some(recent) = facts.recent.as_ref().filter(|recent| recent.draining) {
+        let evidence = format!(
+            "instance {} answers, and is on its way out: it was told to end, and takes calls until the edge knows",
+            recent.instance
+        );
+        warnings.push(Suspect::new(Row::ComesAndGoes, evidence));
     }
     for alert in alerts {
         let Some(row) = row_of(alert.code) else { continue };

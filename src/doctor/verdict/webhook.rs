@@ -26,6 +26,10 @@ pub(super) fn fault(facts: &Facts) -> Option<Suspect> {
 fn unanswered(facts: &Facts, failure: &Failure) -> Suspect {
     let url = &facts.webhook.url;
     match failure {
+        Failure::Silent if facts.health == Some(Asked::Failed(Failure::Silent)) => Suspect::new(
+            Row::ConnectionSilent,
+            format!("{url} did not answer within Twilio's 15 s, and nothing else is answered there either"),
+        ),
         Failure::Silent => {
             Suspect::new(Row::WebhookSlow, format!("{url} did not answer within Twilio's 15 s"))
         }

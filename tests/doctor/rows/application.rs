@@ -26,7 +26,7 @@ pub(super) fn all() -> Vec<Fixture> {
                 pass(server)
             })
         }),
-        fault(Row::NeedsMore, "an application that wants an Origin", || {
+        fault(Row::RefusedByProxyRule, "an application that wants an Origin", || {
             foreign(|request| request.headers.get("origin").is_none().then_some(403))
         }),
         fault(Row::NeedsMore, "an application that wants values in the query", || {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use frontdesk::doctor::row::Row;
 
 use crate::deployment::{behind, built, examination, examined, media, named};
-use crate::fixture::{Fixture, fault};
+use crate::fixture::{Fixture, fault, warning};
 use crate::front::{Gate, cut, pass, say};
 use crate::head::Reply;
 
@@ -100,7 +100,7 @@ pub(super) fn all() -> Vec<Fixture> {
                 say(Reply::new(200, page).with("content-type", "text/html"))
             })
         }),
-        fault(Row::ComesAndGoes, "an instance on its way out", || async {
+        warning(Row::ComesAndGoes, "an instance on its way out", || async {
             let house = built(&[("DRAIN_SECONDS", "60")]).await;
             // A call that is still carried keeps it listening.
             let call = house.tasks.hard().clone();

@@ -3,6 +3,7 @@
 mod application;
 mod edge;
 mod network;
+mod proxies;
 mod stream;
 mod twiml;
 mod well;
@@ -11,8 +12,16 @@ use crate::fixture::Fixture;
 
 /// All of them: first what is well, then each row.
 pub(crate) fn all() -> Vec<Fixture> {
-    [well::all(), twiml::all(), network::all(), edge::all(), application::all(), stream::all()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        well::all(),
+        twiml::all(),
+        network::all(),
+        edge::all(),
+        application::all(),
+        stream::all(),
+        proxies::all(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

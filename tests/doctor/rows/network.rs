@@ -6,7 +6,7 @@ use std::time::Duration;
 use frontdesk::doctor::row::Row;
 use frontdesk::doctor::{Examination, Examined};
 use socket2::{Domain, Socket, Type};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use crate::certificates::{Authority, Chain};
@@ -30,6 +30,14 @@ pub(super) fn all() -> Vec<Fixture> {
         fault(Row::ConnectionSilent, "a port that takes no connection and refuses none", || async {
             let full = Full::fill().await;
             at(format!("http://127.0.0.1:{}", full.port)).await
+        }),
+        fault(Row::ConnectionSilent, "a port that takes connections and says nothing", || async {
+            let (_stuck, port) = stuck().await;
+            at(format!("https://127.0.0.1:{port}")).await
+        }),
+        fault(Row::ConnectionSilent, "an application that is stuck", || async {
+            let (_stuck, port) = stuck().await;
+            at(format!("http://127.0.0.1:{port}")).await
         }),
         fault(Row::NotTls, "plain HTTP where TLS should be", || async {
             let gate = Gate::plain().await;
@@ -66,6 +74,13 @@ pub(super) fn all() -> Vec<Fixture> {
             named("voice.example.com", &["127.0.0.1", "127.0.0.2"], |_, server| pass(server))
         }),
     ]
+}
+
+/// A listener whose connections nobody serves.
+async fn stuck() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
 }
 
 /// Examines a deployment of which only that is there.
