@@ -180,11 +180,11 @@ async fn handshake(
 async fn tls_of(place: &Place, address: SocketAddr, trust: &Trust, now_ms: i64) -> Result<Tls, TlsFault> {
     match handshake(place, address, &trust.http11).await {
         Ok(stream) => {
-            let (_, session) = stream.get_ref();
-            let leaf = session.peer_certificates().and_then(<[_]>::first);
+            let (_, agreed) = stream.get_ref();
+            let leaf = agreed.peer_certificates().and_then(<[_]>::first);
             Ok(Tls {
-                version: session.protocol_version().map(|version| format!("{version:?}")).unwrap_or_default(),
-                alpn: session.alpn_protocol().map(|alpn| String::from_utf8_lossy(alpn).into_owned()),
+                version: agreed.protocol_version().map(|version| format!("{version:?}")).unwrap_or_default(),
+                alpn: agreed.alpn_protocol().map(|alpn| String::from_utf8_lossy(alpn).into_owned()),
                 days_left: leaf.and_then(|leaf| certificate::days_left(leaf, now_ms)),
             })
         }

@@ -37,6 +37,8 @@ mod scenes;
 mod table;
 #[cfg(test)]
 mod traefik;
+#[cfg(test)]
+mod watching;
 
 #[cfg(test)]
 mod tests {

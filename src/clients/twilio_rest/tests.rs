@@ -267,11 +267,14 @@ async fn a_recording_that_is_none_by_its_size_is_not_taken() {
 async fn numbers_are_read_with_their_webhooks_and_without_what_stands_behind_them() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = client(&format!("http://{}", listener.local_addr().unwrap()));
-    let page = r#"{"incoming_phone_numbers":[
+    let page = [(
+        200,
+        r#"{"incoming_phone_numbers":[
         {"phone_number":"+15551234567","voice_url":"https://h/voice?from=%2B1415","voice_method":"POST","trunk_sid":""},
-        {"phone_number":"+15551234568","voice_url":null,"voice_method":"GET","voice_application_sid":"AP1"}]}"#;
+        {"phone_number":"+15551234568","voice_url":null,"voice_method":"GET","voice_application_sid":"AP1"}]}"#,
+    )];
     let account = account();
-    let (numbers, seen) = tokio::join!(client.numbers(&account), serve(listener, &[(200, page)]));
+    let (numbers, seen) = tokio::join!(client.numbers(&account), serve(listener, &page));
     let start = "GET /2010-04-01/Accounts/AC1/IncomingPhoneNumbers.json?PageSize=100 HTTP/1.1";
     assert!(seen[0].starts_with(start), "{}", seen[0]);
     let numbers = numbers.unwrap();
@@ -284,10 +287,13 @@ async fn numbers_are_read_with_their_webhooks_and_without_what_stands_behind_the
 async fn errors_are_asked_for_since_a_time_and_told_without_their_queries() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = client(&format!("http://{}", listener.local_addr().unwrap()));
-    let page = r#"{"alerts":[
+    let page = [(
+        200,
+        r#"{"alerts":[
         {"error_code":"31920","date_generated":"2026-11-20T10:00:00Z","request_url":"wss://h/media?to=%2B1415"},
-        {"error_code":null},{"error_code":"many"}]}"#;
-    let (alerts, seen) = tokio::join!(client.alerts(1_763_632_800_000), serve(listener, &[(200, page)]));
+        {"error_code":null},{"error_code":"many"}]}"#,
+    )];
+    let (alerts, seen) = tokio::join!(client.alerts(1_763_632_800_000), serve(listener, &page));
     let start = "GET /v1/Alerts?LogLevel=error&StartDate=2025-11-20T10%3A00%3A00Z&PageSize=30 HTTP/1.1";
     assert!(seen[0].starts_with(start), "{}", seen[0]);
     let alerts = alerts.unwrap();

@@ -5,7 +5,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::super::ask::{AS_TWILIO, PATIENCE, Request, ask};
-use super::super::facts::{Asked, Place, Twiml, TwimlFault};
+use super::super::facts::{Answer, Asked, Place, Twiml, TwimlFault};
 use super::super::lint::lint;
 use super::whom::Whom;
 use super::{CALLER, Tone, Visit, is_loopback, place, said_of};
@@ -91,8 +91,8 @@ impl Visit<'_> {
 
     /// Tells the server that the caller hung up, as Twilio would, unless it has seen so: nobody is to wait for a test.
     pub(super) async fn hang_up(&mut self) {
-        let ours =
-            self.facts.twiml.as_ref().and_then(|twiml| twiml.asked.answer()).is_some_and(|it| it.is_ours());
+        let answer = self.facts.twiml.as_ref().and_then(|twiml| twiml.asked.answer());
+        let ours = answer.is_some_and(Answer::is_ours);
         let Some(rung) = self.rung.take_if(|rung| ours && !rung.is_over) else { return };
         let Some(token) = self.plan.auth_token.as_ref() else { return };
         let mut fields = rung.fields;

@@ -9,8 +9,11 @@ const BY_HAND: &str = "by hand, Twilio's handshake is `curl --http1.1 -i -N -H '
                        'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==' https://…/twilio-media`; this doctor \
                        signs it too";
 
-/// What people do, how it is known, and what it means.
-const HABITS: [(fn(&Seen) -> bool, &str); 4] = [
+/// How something that people do is known, and what it means.
+type Habit = (fn(&Seen) -> bool, &'static str);
+
+/// What people do.
+const HABITS: [Habit; 4] = [
     (
         |seen| seen.method == "HEAD",
         "somebody tried the media socket with HEAD, as `curl -I` does: that is answered 405, and proves nothing",

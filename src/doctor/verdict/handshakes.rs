@@ -27,11 +27,9 @@ pub(super) fn fault(facts: &Facts) -> Option<Suspect> {
         return Some(suspect);
     }
     let evidence = format!("{} of {all} handshakes failed, the others opened", failed.len());
-    let row = match suspect.row {
-        // These name what comes and goes better than "it comes and goes".
-        Row::UnknownCall | Row::Full | Row::OtherService => suspect.row,
-        _ => Row::ComesAndGoes,
-    };
+    // These name what comes and goes better than "it comes and goes".
+    let is_known = matches!(suspect.row, Row::UnknownCall | Row::Full | Row::OtherService);
+    let row = if is_known { suspect.row } else { Row::ComesAndGoes };
     Some(Suspect { row, evidence: [vec![evidence], suspect.evidence].concat() })
 }
 
