@@ -27,4 +27,6 @@ pub mod telemetry;
 
 pub mod sim;
 
+pub mod doctor;
+
 pub mod cli;

@@ -91,6 +91,9 @@ impl Public {
             Some(text) => base(reader, platform, "STREAM_PUBLIC_URL", &text),
             None => url.clone(),
         };
+        if platform != Platform::Railway && reader.beside(STATIC_URL).is_some() {
+            reader.warn(STATIC_URL, "is a variable of Railway's, and not read outside of it: remove it");
+        }
         if reader.beside(SOCKETS_ENABLED).is_some() {
             reader.warn(
                 SOCKETS_ENABLED,
