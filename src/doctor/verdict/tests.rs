@@ -524,7 +524,7 @@ fn shown() -> Vec<(Row, Facts)> {
     show(Row::CutOff, &ended(Then::Cut));
     show(Row::BrokenFrames, &|facts| facts.call.as_mut().unwrap().broken = Some("31924: a mask".to_owned()));
     show(Row::BrokenMessages, &|facts| {
-        facts.call.as_mut().unwrap().problems = vec!["31951: a field".to_owned()]
+        facts.call.as_mut().unwrap().problems = vec!["31951: a field".to_owned()];
     });
     show(Row::TooMuchAudio, &alert(31_931));
     show(Row::IdleTimeout, &|facts| facts.held = Some(Held { ms: 60_000, then: Then::Cut }));
