@@ -401,6 +401,7 @@ fn the_table_has_every_variable_that_is_read_and_no_other() {
             }
         };
         let _either = Config::from_env(read);
+        let _outside = Config::doctor(read);
         let _known = Config::from_env(|name| {
             asked.borrow_mut().insert(name.to_owned());
             railway.get(name).map(|value| (*value).to_owned())

@@ -369,9 +369,12 @@ fn what_is_odd_and_no_row_is_a_warning() {
 
 #[test]
 fn this_machine_may_listen_on_one_of_its_addresses() {
-    let here = way(|way| {
-        let at = |ip: &str, connected| Address { ip: ip.parse().unwrap(), public: true, connected };
-        way.addresses = vec![at("::1", Err(Failure::Refused)), at("127.0.0.1", Ok(1))];
+    let at = |ip: &str, connected| Address { ip: ip.parse().unwrap(), public: true, connected };
+    let here = row(|facts| {
+        (facts.webhook, facts.stream) =
+            (place("http://localhost:8080/twilio-voice"), place("ws://localhost:8080/twilio-media"));
+        let addresses = vec![at("::1", Err(Failure::Refused)), at("127.0.0.1", Ok(1))];
+        facts.way = Way { addresses, ..Way::default() };
     });
     assert_eq!(here, None);
 }
