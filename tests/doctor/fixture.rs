@@ -116,10 +116,14 @@ impl Seen {
 
     /// What is not as it should be.
     pub(crate) fn complaints(&self, expected: Expected) -> Vec<String> {
-        let Some(Examined { verdict, steps, .. }) = &self.examined else {
+        let Some(Examined { verdict, steps, facts, .. }) = &self.examined else {
             return vec!["the fixture broke".to_owned()];
         };
         let mut complaints = told_wrongly(verdict, expected);
+        let heard = facts.call.as_ref().is_some_and(|call| call.first_audio_ms.is_some());
+        if expected == Expected::Healthy && !heard {
+            complaints.push("no whole call went through".to_owned());
+        }
         let last_ms = steps.last().map_or(0, |step| step.at_ms);
         if Duration::from_millis(last_ms) > LONGEST {
             complaints.push(format!("it took {last_ms} ms"));

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Once;
 use std::time::Duration;
 
 use frontdesk::doctor::{Examination, Examined};
@@ -42,6 +43,8 @@ pub(crate) struct Broken {
     pub(crate) leaf_alone: bool,
     /// How long a socket is held in silence.
     pub(crate) hold: Option<Duration>,
+    /// Twilio was given the http URL.
+    pub(crate) plain: bool,
     /// The proxy reads its configuration again while a call is carried.
     pub(crate) reloaded: bool,
 }
@@ -80,8 +83,10 @@ impl Kind {
             Self::Haproxy => "haproxy",
         };
         // Debian keeps servers where the path of a user does not lead.
-        let folders = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"];
-        folders.iter().map(|folder| Path::new(folder).join(name)).find(|program| program.exists())
+        let look = format!("PATH=$PATH:/usr/local/sbin:/usr/sbin command -v {name}");
+        let found = Command::new("sh").args(["-c", &look]).output().unwrap().stdout;
+        let found = String::from_utf8_lossy(&found).trim().to_owned();
+        (!found.is_empty()).then(|| PathBuf::from(found))
     }
 
     fn file(self) -> &'static str {
@@ -119,23 +124,26 @@ impl Kind {
                 ("/etc/haproxy/certs/voice.example.com.pem", both),
             ],
         };
-        let text = edits.iter().fold(text, |text, (from, to)| edited(text, from, to));
+        let text = edits.iter().fold(text, |text, (from, to)| edited(&text, from, to));
         if self == Self::Caddy && self.is_old() {
-            edited(text, "\t\tstream_close_delay 4h\n", "")
+            edited(&text, "\t\tstream_close_delay 4h\n", "")
         } else {
             text
         }
     }
 
-    /// Debian's Caddy is older than a line in our configuration.
+    /// Whether this Caddy is older than a line in our configuration, as Debian's is.
     fn is_old(self) -> bool {
+        static SAID: Once = Once::new();
         let asked = Command::new(self.program().unwrap()).arg("version").output().unwrap();
         let version = String::from_utf8_lossy(&asked.stdout).into_owned();
         let mut numbers = version.trim_start_matches('v').split('.').map(|number| number.parse::<u32>().ok());
         let (major, minor) = (numbers.next().flatten(), numbers.next().flatten());
         let old = (major, minor) < (Some(2), Some(7));
         if old {
-            println!("Caddy {} knows no stream_close_delay; that line is left out", version.trim());
+            let say =
+                || println!("Caddy {} knows no stream_close_delay; that line is left out", version.trim());
+            SAID.call_once(say);
         }
         old
     }
@@ -163,7 +171,7 @@ impl Proxy {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         let good = kind.filled(folder.path(), filling);
-        let config = broken.edits.iter().fold(good, |text, (from, to)| edited(text, from, to));
+        let config = broken.edits.iter().fold(good, |text, (from, to)| edited(&text, from, to));
         write(kind.file(), &config);
         write("chain.pem", &chain.certificates.concat());
         write("key.pem", &chain.key);
@@ -222,7 +230,8 @@ pub(crate) async fn behind(kind: Kind, broken: Broken) -> Examined {
     let hold = broken.hold;
     let proxy = Proxy::start(kind, &filling, &broken, &chain).await;
     let names = vec![(HOST.to_owned(), "127.0.0.1".parse().unwrap())];
-    let examination = Examination { roots: vec![root.der()], names, hold, ..examination(&url) };
+    let asked = if broken.plain { format!("http://{HOST}:{}", filling.plain_port) } else { url };
+    let examination = Examination { roots: vec![root.der()], names, hold, ..examination(&asked) };
     let reload = async {
         if broken.reloaded {
             until("no call is carried", async || recent(&house).await.contains(r#""accepted""#)).await;
@@ -252,7 +261,7 @@ pub(crate) fn read(name: &str) -> String {
 }
 
 /// A text with something else in a place; it must be there.
-fn edited(text: String, from: &str, to: &str) -> String {
+fn edited(text: &str, from: &str, to: &str) -> String {
     assert!(text.contains(from), "{from:?} is not in:\n{text}");
     text.replace(from, to)
 }

@@ -172,11 +172,28 @@ fn rows_b_lie_in_network_and_tls() {
     assert_eq!(way(|way| way.addresses.push(address(Err(Failure::Silent)))), Some(Row::OneAddressBroken));
     let tls = |fault| way(|way| way.tls = Some(Err(fault)));
     assert_eq!(tls(TlsFault::NotTls("HTTP".to_owned())), Some(Row::NotTls));
+    assert_eq!(tls(TlsFault::Silent), Some(Row::ConnectionSilent));
     assert_eq!(tls(TlsFault::Expired("has expired".to_owned())), Some(Row::WrongCertificate));
     assert_eq!(tls(TlsFault::OtherName(vec!["*.up.railway.app".to_owned()])), Some(Row::WrongCertificate));
     assert_eq!(tls(TlsFault::UnknownIssuer("itself".to_owned())), Some(Row::WrongCertificate));
     assert_eq!(tls(TlsFault::MissingIntermediate("R11".to_owned())), Some(Row::MissingIntermediate));
     assert_eq!(tls(TlsFault::NoHttp11), Some(Row::NoHttp11));
+}
+
+#[test]
+fn who_says_nothing_at_all_is_not_slow_and_who_is_on_the_way_out_is_told_of() {
+    let silent = || Asked::Failed(Failure::Silent);
+    let webhook_alone = row(|facts| facts.twiml.as_mut().unwrap().asked = silent());
+    assert_eq!(webhook_alone, Some(Row::WebhookSlow));
+    let all = row(|facts| {
+        facts.twiml.as_mut().unwrap().asked = silent();
+        facts.health = Some(silent());
+    });
+    assert_eq!(all, Some(Row::ConnectionSilent));
+    let mut facts = healthy();
+    facts.recent = Some(Recent { draining: true, ..remembered() });
+    let verdict = judge(&facts);
+    assert_eq!((verdict.level, verdict.warnings[0].row), (Level::Warning, Row::ComesAndGoes));
 }
 
 #[test]

@@ -83,7 +83,7 @@ pub(super) fn all() -> Vec<Fixture> {
             let turn = AtomicUsize::new(0);
             media(
                 move |_, server| {
-                    if turn.fetch_add(1, Ordering::SeqCst) % 2 == 0 { pass(server) } else { cut() }
+                    if turn.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) { pass(server) } else { cut() }
                 },
             )
         }),

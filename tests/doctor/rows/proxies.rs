@@ -35,6 +35,9 @@ fn nginx() -> Vec<Fixture> {
             behind(Kind::Nginx, Broken { edits, reloaded: true, ..Broken::default() })
         }),
         healthy("nginx with http2", move || behind(Kind::Nginx, broken(&[(" ssl;", " ssl http2;")]))),
+        fault(Row::WebhookRedirected, "nginx, and Twilio was given the http URL", || {
+            behind(Kind::Nginx, Broken { plain: true, ..Broken::default() })
+        }),
         fault(Row::Http10Upstream, "nginx without proxy_http_version", move || {
             behind(Kind::Nginx, broken(&[("proxy_http_version 1.1;", "")]))
         }),
@@ -112,6 +115,9 @@ fn haproxy() -> Vec<Fixture> {
     vec![
         healthy("HAProxy, as haproxy.cfg has it", || {
             behind(Kind::Haproxy, Broken { hold: HOLD, ..Broken::default() })
+        }),
+        fault(Row::WebhookRedirected, "HAProxy, and Twilio was given the http URL", || {
+            behind(Kind::Haproxy, Broken { plain: true, ..Broken::default() })
         }),
         healthy("HAProxy, reloaded in the midst of a call", || {
             behind(Kind::Haproxy, Broken { reloaded: true, ..Broken::default() })
