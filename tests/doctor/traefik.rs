@@ -214,7 +214,7 @@ fn traefik_leads_everything_to_one_server_over_http_1() {
     let LoadBalancer { pass_host_header, health_check, servers_transport, servers } =
         &http.services[&router.service].load_balancer;
     assert!(pass_host_header, "what a caller's webhook was sent to is worth a line in the log");
-    assert_eq!(health_check.path, paths::READY);
+    assert_eq!(health_check.path, paths::HEALTH);
     assert!(seconds(&health_check.timeout) < seconds(&health_check.interval));
     assert_eq!(
         servers.iter().map(|server| server.url.as_str()).collect::<Vec<_>>(),
