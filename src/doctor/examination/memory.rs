@@ -78,10 +78,11 @@ impl Visit<'_> {
         let began_ms = recent.now_ms.saturating_sub(elapsed_ms);
         let as_twilio = recent.upgrades.iter().filter(|it| it.seen.user_agent.as_deref() == Some(TWILIO));
         let before = as_twilio.filter(|attempt| attempt.at_ms < began_ms).count();
-        let minutes = began_ms.saturating_sub(recent.since_ms) / 60_000;
+        let minutes = began_ms.saturating_sub(recent.since_ms) / 60_000 + 1;
         let lost = recent.findings.len();
         let seen = format!(
-            "in the {minutes} minutes before, {before} came to the media socket as Twilio does, examinations among them; {lost} callers were sent there and did not come"
+            "in the last {minutes} min {before} came to the media socket as Twilio does, examinations among them; {lost} \
+             callers were sent there and did not come"
         );
         self.note("server's memory", Tone::Good, seen);
         self.facts.came_before = Some(before);
