@@ -28,4 +28,6 @@ pub mod telemetry;
 
 pub mod sim;
 
+pub mod doctor;
+
 pub mod cli;

@@ -32,7 +32,7 @@ use crate::wire::twilio::signature::Verifier;
 
 /// How many calls one process carries at once. A core carries about a thousand; two sockets a call stay far below the
 /// usual limit of 65,536 open files. Whoever needs more starts another instance.
-const MOST_CALLS: usize = 2_000;
+pub const MOST_CALLS: usize = 2_000;
 
 /// Changes of the directory on their way to its cache. More wait in the store's own stream.
 const WORDS_OF_CHANGE: usize = 64;
@@ -210,12 +210,10 @@ async fn tokens(auth: TwilioAuth, storage: &Storage) -> anyhow::Result<Vec<Secre
 /// The token of a machine without an account at Twilio: made once and kept beside the data, readable by its user
 /// alone, so that `frontdesk call` on the same machine can sign with it.
 pub async fn local_token(storage: &Storage) -> anyhow::Result<SecretString> {
-    let path = storage.dir.join(LOCAL_TOKEN);
-    if let Ok(token) = tokio::fs::read_to_string(&path).await
-        && !token.trim().is_empty()
-    {
-        return Ok(token.trim().into());
+    if let Some(token) = made_local_token(storage).await {
+        return Ok(token);
     }
+    let path = storage.dir.join(LOCAL_TOKEN);
     let token = new_secret();
     tokio::fs::create_dir_all(&storage.dir).await.with_context(|| format!("{}", storage.dir.display()))?;
     let mut options = tokio::fs::OpenOptions::new();
@@ -229,7 +227,15 @@ pub async fn local_token(storage: &Storage) -> anyhow::Result<SecretString> {
     Ok(token)
 }
 
-fn twilio_rest(twilio: &Twilio, tls: &rustls::ClientConfig) -> anyhow::Result<Option<TwilioRest>> {
+/// The same, if a server on this machine has made it already.
+pub async fn made_local_token(storage: &Storage) -> Option<SecretString> {
+    let token = tokio::fs::read_to_string(storage.dir.join(LOCAL_TOKEN)).await.ok()?;
+    let token = token.trim();
+    (!token.is_empty()).then(|| token.into())
+}
+
+/// A client for Twilio's REST interface, where there are credentials for it.
+pub fn twilio_rest(twilio: &Twilio, tls: &rustls::ClientConfig) -> anyhow::Result<Option<TwilioRest>> {
     let token = match &twilio.auth {
         TwilioAuth::Tokens(tokens) => tokens.first(),
         TwilioAuth::Local => None,

@@ -14,7 +14,7 @@ use super::ladder::Ladder;
 use super::scene;
 use crate::audio::{mulaw, wav};
 use crate::config::{Storage, Twilio, TwilioAuth};
-use crate::domain::AccountSid;
+use crate::domain::{AccountSid, PublicUrl};
 use crate::server::local_token;
 use crate::sim::socket::{CallPlan, Phone, PhoneEvent, PhoneReport};
 use crate::sim::{Act, Step, When};
@@ -103,8 +103,13 @@ fn verdict(report: &PhoneReport) -> anyhow::Result<()> {
 }
 
 /// The URL as it will be signed; a host without a path gets the path of our webhook.
-fn webhook(text: &str) -> anyhow::Result<String> {
-    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+pub(super) fn webhook(text: &str) -> anyhow::Result<String> {
+    let with_scheme = match text.contains("://") {
+        true => text.to_owned(),
+        // What is on this machine has no certificate.
+        false if PublicUrl::parse(&format!("http://{text}")).is_ok() => format!("http://{text}"),
+        false => format!("https://{text}"),
+    };
     let url = url::Url::parse(&with_scheme).with_context(|| format!("{text:?} is not a URL"))?;
     ensure!(matches!(url.scheme(), "http" | "https"), "{text:?} is not an http or https URL");
     if url.path() == "/" {
@@ -114,15 +119,19 @@ fn webhook(text: &str) -> anyhow::Result<String> {
     Ok(with_scheme)
 }
 
+/// Whether a webhook is on this machine.
+pub(super) fn is_here(url: &str) -> bool {
+    let base = url.split(['?', '#']).next().unwrap_or(url);
+    PublicUrl::parse(base).is_ok_and(|url| url.is_loopback())
+}
+
 /// What signs the call: the account's token, or this machine's own for a server on it.
-async fn token(url: &str, twilio: &Twilio, storage: &Storage) -> anyhow::Result<String> {
+pub(super) async fn token(url: &str, twilio: &Twilio, storage: &Storage) -> anyhow::Result<String> {
     match &twilio.auth {
         TwilioAuth::Tokens(tokens) => {
             Ok(tokens.first().context("TWILIO_AUTH_TOKEN is empty")?.expose_secret().to_owned())
         }
-        TwilioAuth::Local if crate::domain::PublicUrl::parse(url).is_ok_and(|url| url.is_loopback()) => {
-            Ok(local_token(storage).await?.expose_secret().to_owned())
-        }
+        TwilioAuth::Local if is_here(url) => Ok(local_token(storage).await?.expose_secret().to_owned()),
         TwilioAuth::Local => {
             bail!("set TWILIO_AUTH_TOKEN to the token that deployment checks signatures with")
         }

@@ -3,6 +3,7 @@
 mod business;
 mod call;
 mod demo;
+mod doctor;
 mod healthcheck;
 mod ladder;
 mod replay;
@@ -41,6 +42,8 @@ enum Command {
     /// Shows and changes the businesses and plans, and shows their calls, messages, usage and notices.
     #[command(subcommand)]
     Business(BusinessCommand),
+    /// Finds which hop of a deployment is at fault, and says how to mend it.
+    Doctor(doctor::DoctorArguments),
     /// Runs a logged call through the machine again and shows every decision.
     Replay {
         /// The event log: a file of DATA_DIR/calls.
@@ -50,6 +53,9 @@ enum Command {
     Healthcheck,
 }
 
+/// What a doctor says who could not examine.
+const CANNOT_TELL: u8 = 3;
+
 /// The settings are wrong.
 const WRONG_SETTINGS: u8 = 2;
 
@@ -58,14 +64,14 @@ const WRONG_SETTINGS: u8 = 2;
 pub async fn run() -> ExitCode {
     let arguments = Arguments::parse();
     match execute(arguments.command.unwrap_or(Command::Serve)).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => report(&error),
     }
 }
 
-async fn execute(command: Command) -> anyhow::Result<()> {
+async fn execute(command: Command) -> anyhow::Result<ExitCode> {
     let environment = process_environment()?;
-    match command {
+    let done = match command {
         Command::Serve => {
             let (config, warnings) = Config::from_env(environment)?;
             serve::run(config, &warnings).await
@@ -83,9 +89,20 @@ async fn execute(command: Command) -> anyhow::Result<()> {
             let (twilio, storage, _) = Config::twilio(environment)?;
             call::run(&arguments, &twilio, &storage, &mut std::io::stdout()).await
         }
+        Command::Doctor(arguments) => {
+            let examined = doctor::run(&arguments, Config::doctor(environment), &mut std::io::stdout()).await;
+            return Ok(examined.map_or_else(
+                |error| {
+                    report(&error);
+                    ExitCode::from(CANNOT_TELL)
+                },
+                ExitCode::from,
+            ));
+        }
         Command::Replay { file } => replay::run(&file, &mut std::io::stdout()),
         Command::Healthcheck => healthcheck::run(Config::port(environment)?).await.context("not healthy"),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 #[expect(clippy::print_stderr, reason = "this is how a command says why it failed")]

@@ -10,5 +10,5 @@ mod webhook;
 pub use reach::{Reach, is_public};
 pub use realtime::{Auth, ConnectError, ModelSocket, RealtimeClient, RealtimeSettings};
 pub use tls::{TlsError, tls_with_public_roots};
-pub use twilio_rest::{Audio, Credentials, Done, InProgress, RestError, Standing, TwilioRest};
+pub use twilio_rest::{Alert, Audio, Credentials, Done, InProgress, Number, RestError, Standing, TwilioRest};
 pub use webhook::{DELIVERY_PATIENCE, WebhookClient, WebhookError, WebhookSettings};

@@ -6,6 +6,7 @@
 
 mod audio;
 mod calls;
+mod records;
 
 use std::fmt;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use tokio::time::{sleep, timeout};
 
 pub use self::audio::Audio;
 pub use self::calls::{InProgress, Standing};
+pub use self::records::{Alert, Number};
 use crate::domain::{AccountSid, CallSid};
 
 /// All tries together. The caller hears nothing meanwhile, and should not for two seconds; after that, closing the stream

@@ -61,6 +61,35 @@ pub struct Config {
     pub log: Log,
 }
 
+/// What a command needs that looks at a deployment from outside. It goes on without what cannot be read: what is wrong
+/// with it is part of what is looked at.
+#[derive(Debug)]
+pub struct Doctor {
+    /// How Twilio signs.
+    pub twilio: Option<Twilio>,
+    /// Where a token of this machine is kept.
+    pub storage: Option<Storage>,
+    /// Opens the doctor's own routes.
+    pub admin_token: Option<SecretString>,
+    /// What else the settings say.
+    pub told: Told,
+}
+
+/// What the settings say of a deployment.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// Where we run.
+    pub platform: Platform,
+    /// Where the world reaches the deployment; none after a mistake.
+    pub public: Option<Public>,
+    /// Whether a setting or the platform says so; else it is this machine.
+    pub says_public: bool,
+    /// What is wrong with what a doctor reads.
+    pub mistakes: Vec<Mistake>,
+    /// And what is odd about it.
+    pub warnings: Vec<Warning>,
+}
+
 /// What we tell of ourselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
@@ -136,6 +165,26 @@ impl Config {
         let storage = Storage::read(&mut reader, platform);
         let (both, warnings) = reader.finish(twilio.zip(storage))?;
         Ok((both.0, both.1, warnings))
+    }
+
+    /// Reads what a command needs that looks at a deployment from outside.
+    pub fn doctor(read: impl Fn(&str) -> Option<String>) -> Doctor {
+        let mut reader = Reader::new(&read);
+        let platform = Platform::detect(&read);
+        // That a token is missing is no mistake of whoever looks from outside.
+        let twilio = Twilio::read(&mut reader, Platform::Laptop, true);
+        let admin_token = admin_token(&mut reader);
+        let port = listen::port(&mut reader);
+        let public = Public::read(&mut reader, platform, port);
+        let says_public = platform != Platform::Laptop || reader.text("PUBLIC_URL").is_some();
+        let (mistakes, mut warnings) = reader.into_remarks();
+        // What it costs a server not to have one is no question of a doctor's.
+        warnings.retain(|warning| warning.setting != "TWILIO_ACCOUNT_SID");
+        warnings.dedup();
+        // What is odd about the storage is said when the server starts.
+        let storage = Storage::read(&mut Reader::new(&read), platform);
+        let told = Told { platform, public, says_public, mistakes, warnings };
+        Doctor { twilio, storage, admin_token, told }
     }
 
     /// Reads what is kept and where, for commands that take no calls. Fails with the mistakes in that.

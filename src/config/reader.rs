@@ -75,6 +75,11 @@ impl<'a> Reader<'a> {
         self.warnings.push(Warning { setting, text: text.to_string() });
     }
 
+    /// What was remembered, for whoever goes on without the values.
+    pub(super) fn into_remarks(self) -> (Vec<Mistake>, Vec<Warning>) {
+        (self.mistakes, self.warnings)
+    }
+
     /// The value with all warnings, unless there was a mistake; a value that is not there is always one.
     pub(super) fn finish<T>(self, value: Option<T>) -> Result<(T, Vec<Warning>), ConfigErrors> {
         debug_assert!(value.is_some() || !self.mistakes.is_empty());

@@ -15,9 +15,10 @@ use super::answer::Spoken;
 use super::refusal::Refusal;
 use super::words;
 use crate::domain::InstanceId;
+use crate::wire;
 
 /// The header: `VERSION/INSTANCE/REQUEST`.
-pub const HOP: HeaderName = HeaderName::from_static("x-frontdesk-hop");
+pub const HOP: HeaderName = HeaderName::from_static(wire::doctor::HOP);
 
 /// What this process writes into the header.
 pub(super) struct Hop {

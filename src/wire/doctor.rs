@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::CallSid;
 
+/// The header that says which of ours answered: `VERSION/INSTANCE/REQUEST`. What has none was made by somebody else.
+pub const HOP: &str = "x-frontdesk-hop";
+
 /// A WebSocket handshake as it arrived at the server, after all proxies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

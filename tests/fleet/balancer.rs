@@ -89,12 +89,34 @@ impl Balancer {
 }
 
 impl Edge {
-    fn pick(&self) -> Option<Arc<Place>> {
+    fn pick(&self) -> Option<Led> {
         let places = self.places.lock().unwrap();
-        let alive: Vec<_> = places.iter().filter(|place| place.alive.load(Ordering::SeqCst)).collect();
-        let last = u64::try_from(alive.len().checked_sub(1)?).unwrap();
-        let number = self.dice.lock().unwrap().within(0..=last);
-        Some(Arc::clone(alive[usize::try_from(number).unwrap()]))
+        loop {
+            let alive: Vec<_> = places.iter().filter(|place| place.alive.load(Ordering::SeqCst)).collect();
+            let last = u64::try_from(alive.len().checked_sub(1)?).unwrap();
+            let number = self.dice.lock().unwrap().within(0..=last);
+            let led = Led::to(alive[usize::try_from(number).unwrap()]);
+            // Counted first and looked at then: who is gone is led nowhere, or was seen by whoever made it go.
+            if led.0.alive.load(Ordering::SeqCst) {
+                return Some(led);
+            }
+        }
+    }
+}
+
+/// A connection that counts at its place until it is over.
+struct Led(Arc<Place>);
+
+impl Led {
+    fn to(place: &Arc<Place>) -> Self {
+        place.connections.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(place))
+    }
+}
+
+impl Drop for Led {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -113,10 +135,10 @@ async fn accept(listener: TcpListener, edge: Arc<Edge>) {
 
 /// Carries a connection until either side ends it. A peer that vanishes is how a killed instance looks: nothing to do.
 async fn forward(client: TcpStream, edge: Arc<Edge>) {
-    while let Some(place) = edge.pick() {
+    while let Some(led) = edge.pick() {
         // Killed just now, and nobody has said so yet: an edge tries another.
-        let Ok(server) = TcpStream::connect(place.address).await else { continue };
-        let _ended = carry(client, server, &place).await;
+        let Ok(server) = TcpStream::connect(led.0.address).await else { continue };
+        let _ended = carry(client, server, &led.0).await;
         return;
     }
 }
@@ -127,10 +149,8 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, place: &Place) -> i
     let mut beginning = [0; STREAM.len()];
     let read = client.peek(&mut beginning).await?;
     let stream = usize::from(beginning[..read] == *STREAM);
-    place.connections.fetch_add(1, Ordering::SeqCst);
     place.streams.fetch_add(stream, Ordering::SeqCst);
     let ended = tokio::io::copy_bidirectional(&mut client, &mut server).await;
     place.streams.fetch_sub(stream, Ordering::SeqCst);
-    place.connections.fetch_sub(1, Ordering::SeqCst);
     ended.map(drop)
 }

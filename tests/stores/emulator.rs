@@ -19,9 +19,9 @@ const START_PATIENCE: Duration = Duration::from_secs(120);
 /// Between one look and the next.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
-/// Runs the emulator until this process lets go of its standard input, however it ends: a test that is killed leaves
+/// Runs a program until this process lets go of its standard input, however it ends: a test that is killed leaves
 /// nothing behind.
-const LEASH: &str = r#""$@" >/dev/null 2>&1 & read -r _; kill -KILL -$$"#;
+pub(crate) const LEASH: &str = r#""$@" >/dev/null 2>&1 & read -r _; kill -KILL -$$"#;
 
 /// A running emulator. It ends when this is dropped.
 pub(crate) struct Emulator {

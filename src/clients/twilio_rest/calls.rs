@@ -90,7 +90,7 @@ impl TwilioRest {
         Ok(found)
     }
 
-    async fn look<T>(&self, url: Url, patience: Duration, max_bytes: usize) -> Result<T, RestError>
+    pub(super) async fn look<T>(&self, url: Url, patience: Duration, max_bytes: usize) -> Result<T, RestError>
     where
         T: DeserializeOwned,
     {

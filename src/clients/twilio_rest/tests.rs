@@ -5,7 +5,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::clients::tls_with_public_roots;
-use crate::domain::RecordingSid;
+use crate::domain::{Pii, RecordingSid};
 
 const NOT_FOUND: &str = r#"{"code":20404,"message":"The requested resource was not found","status":404}"#;
 
@@ -261,4 +261,60 @@ async fn a_recording_that_is_none_by_its_size_is_not_taken() {
     };
     let (heard, ()) = tokio::join!(client.recording(&account, &recording), serve);
     assert!(matches!(heard, Err(RestError::TooLarge)), "{heard:?}");
+}
+
+#[tokio::test]
+async fn numbers_are_read_with_their_webhooks_and_without_what_stands_behind_them() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client(&format!("http://{}", listener.local_addr().unwrap()));
+    let page = [(
+        200,
+        r#"{"incoming_phone_numbers":[
+        {"phone_number":"+15551234567","voice_url":"https://h/voice?from=%2B1415","voice_method":"POST","trunk_sid":""},
+        {"phone_number":"+15551234568","voice_url":null,"voice_method":"GET","voice_application_sid":"AP1"}]}"#,
+    )];
+    let account = account();
+    let (numbers, seen) = tokio::join!(client.numbers(&account), serve(listener, &page));
+    let start = "GET /2010-04-01/Accounts/AC1/IncomingPhoneNumbers.json?PageSize=100 HTTP/1.1";
+    assert!(seen[0].starts_with(start), "{}", seen[0]);
+    let numbers = numbers.unwrap();
+    assert_eq!((numbers[0].voice_url.as_str(), numbers[0].elsewhere), ("https://h/voice", false));
+    assert_eq!((numbers[1].voice_url.as_str(), numbers[1].elsewhere), ("", true));
+    assert!(!format!("{numbers:?}").contains("+1555"), "a number is personal");
+}
+
+#[tokio::test]
+async fn errors_are_asked_for_since_a_time_and_told_without_their_queries() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client(&format!("http://{}", listener.local_addr().unwrap()));
+    let page = [(
+        200,
+        r#"{"alerts":[
+        {"error_code":"31920","date_generated":"2026-11-20T10:00:00Z","request_url":"wss://h/media?to=%2B1415"},
+        {"error_code":null},{"error_code":"many"}]}"#,
+    )];
+    let (alerts, seen) = tokio::join!(client.alerts(1_763_632_800_000), serve(listener, &page));
+    let start = "GET /v1/Alerts?LogLevel=error&StartDate=2025-11-20T10%3A00%3A00Z&PageSize=30 HTTP/1.1";
+    assert!(seen[0].starts_with(start), "{}", seen[0]);
+    let alerts = alerts.unwrap();
+    assert_eq!((alerts.len(), alerts[0].code, alerts[0].url.as_str()), (1, 31_920, "wss://h/media"));
+}
+
+#[tokio::test]
+async fn the_region_of_a_number_is_where_its_calls_are_processed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client(&format!("http://{}", listener.local_addr().unwrap()));
+    let number = Pii::new("+15551234567".to_owned());
+    let answer = [(200, r#"{"voice_region":"ie1","sid":"QQ1"}"#)];
+    let (region, seen) = tokio::join!(client.region_of(&number), serve(listener, &answer));
+    assert!(seen[0].starts_with("GET /v2/PhoneNumbers/+15551234567 HTTP/1.1"), "{}", seen[0]);
+    assert_eq!(region.unwrap(), "ie1");
+}
+
+#[test]
+fn what_twilio_keeps_beside_calls_is_on_hosts_of_its_own() {
+    let at = |base: &str| client(base).beside("monitor", "/v1/Alerts").unwrap().to_string();
+    assert_eq!(at("https://api.twilio.com"), "https://monitor.twilio.com/v1/Alerts");
+    assert_eq!(at("https://api.dublin.ie1.twilio.com"), "https://monitor.dublin.ie1.twilio.com/v1/Alerts");
+    assert_eq!(at("http://127.0.0.1:8080"), "http://127.0.0.1:8080/v1/Alerts");
 }
