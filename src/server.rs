@@ -27,6 +27,7 @@ use crate::outbox::{self, OutboxSettings};
 use crate::registry::Registry;
 use crate::store::{CachedDirectory, Nudge, Store};
 use crate::telemetry;
+use crate::telemetry::metrics::Metrics;
 use crate::wire::stream_token::PassKey;
 use crate::wire::twilio::signature::Verifier;
 
@@ -57,6 +58,7 @@ impl Server {
         let instance = new_instance()?;
         let tasks = Tasks::new();
         let registry = Registry::new();
+        let metrics = Arc::new(Metrics::new(instance.as_str()));
         let tls = tls_with_public_roots()?;
         let store = Store::open(&config.storage.place).await?;
         let (reached, hard) = (store.clone(), tasks.hard().clone());
@@ -101,6 +103,7 @@ impl Server {
             }),
             phrases_at_once: usize::try_from(config.storage.phrases_at_once).unwrap_or(0),
             caller_hash_key: config.stream_token_secret.clone(),
+            metrics: Arc::clone(&metrics),
             clock: telemetry::wall_clock,
         });
         let (folder, days) = (config.storage.dir.clone(), config.storage.event_log_days);
@@ -115,6 +118,7 @@ impl Server {
             client: WebhookClient::new(webhooks)?,
             nudge: nudge.clone(),
             tasks: tasks.clone(),
+            metrics: Arc::clone(&metrics),
             clock: Arc::new(telemetry::wall_clock),
             seed: Uuid::new_v4().as_u64_pair().0,
         });
@@ -135,6 +139,7 @@ impl Server {
             stream_public_url: config.public.stream,
             instance: instance.clone(),
             trail: Trail::since(telemetry::wall_clock()),
+            metrics,
             tasks: tasks.clone(),
             clock: telemetry::wall_clock,
         };

@@ -74,6 +74,8 @@ pub(super) struct Carrier<C, M> {
     dialling: Option<(EffectId, Dialling<M>)>,
     caller: Option<(StreamSid, Leg<C>)>,
     model: Option<(Codec, Leg<M>)>,
+    /// When the model was dialled last.
+    dialled_at: Moment,
     model_first: bool,
     alarm: Pin<Box<Sleep>>,
     /// When the alarm rings: never later than it has to.
@@ -132,6 +134,7 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
             dialling: None,
             caller: None,
             model: None,
+            dialled_at: now,
             model_first: false,
             alarm: Box::pin(sleep_until(clock.instant(ping_at))),
             alarm_at: ping_at,
@@ -192,6 +195,7 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
 
     fn note(&mut self, note: &Note) {
         notes::log(note);
+        notes::count(note, self.effects.metrics(), || self.clock.now().since(self.dialled_at));
         if let Note::Over { usage, oddities, .. } = note {
             self.summary = Some((*usage, *oddities));
         }
@@ -200,6 +204,7 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
     /// A new connection replaces the old one, whatever became of that.
     fn dial(&mut self, id: EffectId, dialling: Dialling<M>) {
         self.model = None;
+        self.dialled_at = self.clock.now();
         self.dialling = Some((id, dialling));
     }
 
@@ -264,7 +269,11 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
                 self.flush(cx);
                 Poll::Pending
             }
-            Err(error) => Poll::Ready(Input::Outcome(id, not_dialled(&error))),
+            Err(error) => {
+                let outcome = not_dialled(&error);
+                notes::count_dial(outcome, self.effects.metrics());
+                Poll::Ready(Input::Outcome(id, outcome))
+            }
         }
     }
 
@@ -375,6 +384,7 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
                     if let Some(words) = words {
                         return Poll::Ready(Input::Model(words));
                     }
+                    self.tell_headroom();
                 }
                 // No protocol we speak has any; the call could do nothing with the news.
                 Heard::Garbage => tracing::debug!("the model sent a binary frame"),
@@ -387,12 +397,21 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
         }
     }
 
+    fn tell_headroom(&mut self) {
+        let headroom = self.model.as_mut().and_then(|(codec, _)| codec.take_headroom());
+        if let Some(headroom) = headroom {
+            notes::count_headroom(headroom, self.effects.metrics());
+        }
+    }
+
     /// Writes down the end, then says goodbye: the ledger first, because Twilio asks what is next when its socket closes.
     async fn end(self: Box<Self>, ending: Ending, hurry: Option<Duration>) {
         let (ledger_patience, goodbye) =
             hurry.map_or((LEDGER_PATIENCE, GOODBYE_PATIENCE), |patience| (patience, patience));
         let (usage, oddities) = self.summary.unwrap_or_default();
-        notes::log_over(&ending, self.clock.now().elapsed(), &usage, &oddities);
+        let lasted = self.clock.now().elapsed();
+        notes::log_over(&ending, lasted, &usage, &oddities);
+        notes::count_over(&ending, lasted, &usage, &oddities, self.effects.metrics());
         let Self { caller, model, scribe, arrival, dialling, effects, .. } = *self;
         // Nobody waits for the caller any longer; one who comes now is given back.
         drop((arrival, dialling));

@@ -20,6 +20,7 @@ use crate::clients::{ConnectError, Done, ModelSocket, RestError};
 use crate::domain::{
     Business, CallRecord, DestinationId, Ending, MicroDollars, PriceTable, StreamEnd, Usage,
 };
+use crate::telemetry::metrics::Metrics;
 
 /// Outcomes waiting for the loop, which takes them first of all; a call has a handful of effects under way at most.
 pub(super) const OUTCOME_DEPTH: usize = 32;
@@ -95,6 +96,11 @@ impl<M> Effects<M> {
     ) -> Self {
         let (record, business) = (Arc::new(record), Arc::new(business));
         Self { parts, record, business, greeting, model, dial, outcomes }
+    }
+
+    /// Where this call is counted.
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.parts.metrics
     }
 
     /// What time of day it is, in milliseconds since 1970.
