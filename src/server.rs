@@ -28,6 +28,7 @@ use crate::registry::Registry;
 use crate::store::{CachedDirectory, Nudge, Store};
 use crate::telemetry;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::Traces;
 use crate::wire::stream_token::PassKey;
 use crate::wire::twilio::signature::Verifier;
 
@@ -48,6 +49,7 @@ pub struct Server {
     drain: Drain,
     instance: InstanceId,
     store: Store,
+    traces: Option<Arc<Traces>>,
 }
 
 impl Server {
@@ -59,6 +61,8 @@ impl Server {
         let tasks = Tasks::new();
         let registry = Registry::new();
         let metrics = Arc::new(Metrics::new(instance.as_str()));
+        let traces = config.log.collector.as_ref().map(|url| Traces::to(url.as_str(), &instance));
+        let traces = traces.transpose().context("OTEL_EXPORTER_OTLP_ENDPOINT")?.map(Arc::new);
         let tls = tls_with_public_roots()?;
         let store = Store::open(&config.storage.place).await?;
         let (reached, hard) = (store.clone(), tasks.hard().clone());
@@ -104,6 +108,7 @@ impl Server {
             phrases_at_once: usize::try_from(config.storage.phrases_at_once).unwrap_or(0),
             caller_hash_key: config.stream_token_secret.clone(),
             metrics: Arc::clone(&metrics),
+            traces: traces.clone(),
             clock: telemetry::wall_clock,
         });
         let (folder, days) = (config.storage.dir.clone(), config.storage.event_log_days);
@@ -143,7 +148,7 @@ impl Server {
             tasks: tasks.clone(),
             clock: telemetry::wall_clock,
         };
-        Ok(Self { routes: http::routes(Arc::new(app)), tasks, drain: config.drain, instance, store })
+        Ok(Self { routes: http::routes(Arc::new(app)), tasks, drain: config.drain, instance, store, traces })
     }
 
     /// Every task of the server, and the words that end them.
@@ -163,6 +168,10 @@ impl Server {
     pub async fn drain(&self) -> usize {
         let left = self.tasks.drain(self.drain.grace, self.drain.lame_duck).await;
         self.store.close().await;
+        if let Some(traces) = self.traces.clone() {
+            // Its patience is its own; a panic in it would have nothing more to say.
+            let _ended = tokio::task::spawn_blocking(move || traces.end()).await;
+        }
         left
     }
 }

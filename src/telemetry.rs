@@ -5,6 +5,7 @@
 //! event and of every span around it, flat, so that `@call.id:CA…` finds a call.
 
 pub mod metrics;
+pub mod traces;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::{self, Write as _};

@@ -19,6 +19,7 @@ use super::effects::{self, Begun, Dialling, Effects};
 use super::leg::{Heard, Leg, PING_EVERY, Socket};
 use super::notes;
 use super::scribe::{Entry, Scribe};
+use super::trace::Tracing;
 use super::waiting::Arrival;
 use crate::call::event_log::EventLog;
 use crate::call::{Brief, Call, EffectId, Input, Note, Oddities, Outcome, Output, Side};
@@ -86,6 +87,7 @@ pub(super) struct Carrier<C, M> {
     text: String,
     bytes: BytesMut,
     garbage_told: bool,
+    trace: Option<Tracing>,
     summary: Option<(Usage, Oddities)>,
 }
 
@@ -117,6 +119,7 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
     fn new(brief: Brief, clock: Clock, reins: Reins<C, M>) -> Self {
         let Reins { orders, outcomes, arrival, effects, mut scribe } = reins;
         let session = brief.session();
+        let trace = effects.begin_trace(&brief);
         let log = scribe.files.log().map(|lines| EventLog::begin(&brief, lines));
         let now = clock.now();
         let ping_at = now + PING_EVERY;
@@ -143,6 +146,7 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
             text: String::with_capacity(CALLER_BUFFER_BYTES),
             bytes: BytesMut::with_capacity(CALLER_BUFFER_BYTES),
             garbage_told: false,
+            trace,
             summary: None,
         }
     }
@@ -195,7 +199,11 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
 
     fn note(&mut self, note: &Note) {
         notes::log(note);
-        notes::count(note, self.effects.metrics(), || self.clock.now().since(self.dialled_at));
+        let now = self.clock.now();
+        notes::count(note, self.effects.metrics(), now.since(self.dialled_at));
+        if let Some(trace) = &mut self.trace {
+            trace.note(note, now, self.dialled_at);
+        }
         if let Note::Over { usage, oddities, .. } = note {
             self.summary = Some((*usage, *oddities));
         }
@@ -412,7 +420,10 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
         let lasted = self.clock.now().elapsed();
         notes::log_over(&ending, lasted, &usage, &oddities);
         notes::count_over(&ending, lasted, &usage, &oddities, self.effects.metrics());
-        let Self { caller, model, scribe, arrival, dialling, effects, .. } = *self;
+        let Self { caller, model, scribe, arrival, dialling, effects, trace, .. } = *self;
+        if let Some(trace) = trace {
+            trace.end(&ending, lasted, &usage, &oddities);
+        }
         // Nobody waits for the caller any longer; one who comes now is given back.
         drop((arrival, dialling));
         let last = Entry::Ended(Box::new(effects.stream_end(ending, usage)));

@@ -15,6 +15,7 @@ use tracing::Instrument;
 use super::BridgeParts;
 use super::greetings::GreetingKey;
 use super::scribe::{Entry, Scribe};
+use super::trace::Tracing;
 use crate::call::{Brief, Effect, EffectId, Greeting, Outcome};
 use crate::clients::{ConnectError, Done, ModelSocket, RestError};
 use crate::domain::{
@@ -101,6 +102,12 @@ impl<M> Effects<M> {
     /// Where this call is counted.
     pub(super) fn metrics(&self) -> &Metrics {
         &self.parts.metrics
+    }
+
+    /// This call's trace, if calls are traced.
+    pub(super) fn begin_trace(&self, brief: &Brief) -> Option<Tracing> {
+        let traces = self.parts.traces.as_ref()?;
+        Some(Tracing::begin(traces, brief, &self.model, self.now_ms()))
     }
 
     /// What time of day it is, in milliseconds since 1970.

@@ -16,6 +16,7 @@ mod scribe;
 mod slots;
 #[cfg(test)]
 mod testing;
+mod trace;
 mod waiting;
 
 use std::fmt;
@@ -51,6 +52,7 @@ use crate::lifecycle::Tasks;
 use crate::registry::{Claim, Present, Registry, Slot};
 use crate::store::{Ledger, Nudge, Slots};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::Traces;
 use crate::wire::twilio::media::Start;
 
 /// The socket on which Twilio brings a caller, upgraded by `http` with [`caller_socket_config`].
@@ -105,6 +107,8 @@ pub struct BridgeSettings {
     pub caller_hash_key: Option<SecretString>,
     /// Where calls are counted.
     pub metrics: Arc<Metrics>,
+    /// Where calls are traced, if they are.
+    pub traces: Option<Arc<Traces>>,
     /// What time of day it is, in milliseconds since 1970.
     pub clock: fn() -> i64,
 }
@@ -144,6 +148,7 @@ struct BridgeParts {
     caller_hash_key: Option<SecretString>,
     prices: Prices,
     metrics: Arc<Metrics>,
+    traces: Option<Arc<Traces>>,
     clock: fn() -> i64,
 }
 
@@ -199,6 +204,7 @@ impl Bridge {
             caller_hash_key: settings.caller_hash_key,
             prices: Prices::new(settings.prices),
             metrics: settings.metrics,
+            traces: settings.traces,
             clock: settings.clock,
         };
         Arc::new(Self {

@@ -76,12 +76,12 @@ pub(super) fn log_over(ending: &Ending, lasted: Duration, usage: &Usage, odditie
     );
 }
 
-/// Counts one note. `since_dial` says how long ago the model was dialled.
-pub(super) fn count(note: &Note, metrics: &Metrics, since_dial: impl FnOnce() -> Duration) {
+/// Counts one note. `since_dial` is how long ago the model was dialled.
+pub(super) fn count(note: &Note, metrics: &Metrics, since_dial: Duration) {
     match note {
         Note::ModelReady => {
             metrics.model_dials.get_or_create(&Named::of("ready")).inc();
-            metrics.model_connect.observe(since_dial().as_secs_f64());
+            metrics.model_connect.observe(since_dial.as_secs_f64());
         }
         Note::ModelAway => {
             metrics.models_lost.inc();
@@ -183,7 +183,8 @@ fn tool(name: &str) -> &'static str {
     ["end_call", "transfer_call", "take_message"].into_iter().find(|ours| *ours == name).unwrap_or("other")
 }
 
-fn name(ending: &Ending) -> &'static str {
+/// An ending, as figures and traces call it.
+pub(super) fn name(ending: &Ending) -> &'static str {
     match ending {
         Ending::CallerHungUp => "caller_hung_up",
         Ending::HungUp => "hung_up",
@@ -219,7 +220,7 @@ mod tests {
             Note::ModelRefused { code: "rate_limit_exceeded".to_owned(), fatal: false },
             Note::ModelAway,
         ] {
-            count(&note, &metrics, || Duration::from_millis(350));
+            count(&note, &metrics, Duration::from_millis(350));
         }
         count_dial(Outcome::Refused, &metrics);
         count_headroom(Headroom { requests: Some(999), tokens: None }, &metrics);

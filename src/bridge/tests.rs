@@ -53,6 +53,7 @@ fn bridge_over(
         phrases_at_once: 0,
         caller_hash_key: Some(SecretString::from("key")),
         metrics: Arc::new(Metrics::new("here")),
+        traces: None,
         clock: paused_clock,
     })
 }

@@ -187,6 +187,7 @@ impl House {
                 phrases_at_once: 0,
                 caller_hash_key: None,
                 metrics: Arc::clone(&metrics),
+                traces: None,
                 clock: || NOW_MS,
             }),
             registry,

@@ -91,6 +91,7 @@ impl Instance {
             transfer_twiml: Box::new(|_, _| String::new()),
             caller_hash_key: None,
             metrics: Arc::clone(&metrics),
+            traces: None,
             clock: wall_clock,
         });
         let app = Arc::new(App {

@@ -144,6 +144,7 @@ fn parts(tasks: Tasks) -> BridgeParts {
         caller_hash_key: None,
         prices: Prices::new(PriceTable::default()),
         metrics: Arc::new(Metrics::new("i-1")),
+        traces: None,
         clock: paused_clock,
     }
 }

@@ -34,6 +34,7 @@ async fn house(script: Script, at_once: usize) -> (Arc<BridgeParts>, ModelServer
         caller_hash_key: None,
         prices: Prices::new(PriceTable::default()),
         metrics: Arc::new(Metrics::new("i-1")),
+        traces: None,
         clock: paused_clock,
     };
     (Arc::new(parts), server)
