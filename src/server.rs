@@ -34,7 +34,7 @@ use crate::wire::twilio::signature::Verifier;
 
 /// How many calls one process carries at once. A core carries about a thousand; two sockets a call stay far below the
 /// usual limit of 65,536 open files. Whoever needs more starts another instance.
-const MOST_CALLS: usize = 2_000;
+pub const MOST_CALLS: usize = 2_000;
 
 /// Changes of the directory on their way to its cache. More wait in the store's own stream.
 const WORDS_OF_CHANGE: usize = 64;

@@ -55,7 +55,7 @@ impl Kept {
     /// Keeps a copy of a frame, so that the memory it came in is free for the next; returns how many frames were given up
     /// that no model has heard.
     pub(super) fn keep(&mut self, frame: &Text, bytes: usize, heard: bool, now: Moment) -> u32 {
-        self.frames.push_back(Frame { base64: frame.as_bytes().len(), bytes, came_at: now });
+        self.frames.push_back(Frame { base64: frame.len(), bytes, came_at: now });
         self.base64.extend(frame.as_bytes());
         self.bytes += bytes;
         self.end += bytes as u64;

@@ -53,11 +53,18 @@ pub(super) fn port(reader: &mut Reader<'_>) -> u16 {
 }
 
 /// Where each platform says under which name it serves us.
-const DERIVED: [(Platform, &[&str]); 3] = [
-    (Platform::Railway, &["RAILWAY_PUBLIC_DOMAIN", "RAILWAY_STATIC_URL"]),
-    (Platform::Render, &["RENDER_EXTERNAL_URL"]),
-    (Platform::Fly, &["FLY_APP_NAME"]),
+const DERIVED: [(Platform, &str); 3] = [
+    (Platform::Railway, "RAILWAY_PUBLIC_DOMAIN"),
+    (Platform::Render, "RENDER_EXTERNAL_URL"),
+    (Platform::Fly, "FLY_APP_NAME"),
 ];
+
+/// What Railway once called its domain; services of that time may still have it.
+const STATIC_URL: &str = "RAILWAY_STATIC_URL";
+/// Our own older name of `STREAM_PUBLIC_URL`.
+const SOCKET_DOMAIN: &str = "WEBSOCKET_PUBLIC_DOMAIN";
+/// Much recommended, and never a variable of Railway's.
+const SOCKETS_ENABLED: &str = "RAILWAY_WEBSOCKET_ENABLED";
 
 /// The ends of URLs of ours that people paste where a base belongs.
 const PATHS: [&str; 4] = ["/twilio-voice", "/twilio-media", "/twilio-next", "/twilio-status"];
@@ -80,19 +87,47 @@ impl Public {
                 None
             }
         };
-        let stream = reader.text("STREAM_PUBLIC_URL").or_else(|| reader.beside("WEBSOCKET_PUBLIC_DOMAIN"));
-        let stream = match stream {
+        let stream = match stream(reader) {
             Some(text) => base(reader, platform, "STREAM_PUBLIC_URL", &text),
             None => url.clone(),
         };
+        if reader.beside(SOCKETS_ENABLED).is_some() {
+            reader.warn(
+                SOCKETS_ENABLED,
+                "does nothing, here or at Railway, which passes WebSockets on as they are; remove it",
+            );
+        }
         Some(Self { url: url?, stream: stream? })
     }
 }
 
-fn derived(reader: &Reader<'_>, platform: Platform) -> Option<String> {
-    let (_, names) = DERIVED.iter().find(|(whose, _)| *whose == platform)?;
-    let value = names.iter().find_map(|name| reader.beside(name))?;
-    Some(if platform == Platform::Fly { format!("https://{value}.fly.dev") } else { value })
+fn derived(reader: &mut Reader<'_>, platform: Platform) -> Option<String> {
+    let (_, name) = DERIVED.iter().find(|(whose, _)| *whose == platform)?;
+    if let Some(value) = reader.beside(name) {
+        return Some(if platform == Platform::Fly { format!("https://{value}.fly.dev") } else { value });
+    }
+    let old = reader.beside(STATIC_URL).filter(|_| platform == Platform::Railway)?;
+    reader.warn(
+        STATIC_URL,
+        "is an old name, and taken for want of RAILWAY_PUBLIC_DOMAIN: set PUBLIC_URL to the service's public domain \
+         instead, and compare the two",
+    );
+    Some(old)
+}
+
+/// What is said of where another service or domain carries the media socket.
+fn stream(reader: &mut Reader<'_>) -> Option<String> {
+    let (said, old) = (reader.text("STREAM_PUBLIC_URL"), reader.beside(SOCKET_DOMAIN));
+    if old.is_some() {
+        let text = if said.is_some() {
+            "is an old name of STREAM_PUBLIC_URL, which is set and counts; remove it"
+        } else {
+            "is an old name, and taken: set STREAM_PUBLIC_URL instead, or neither if the host of PUBLIC_URL carries the \
+             media socket too, as a single service does"
+        };
+        reader.warn(SOCKET_DOMAIN, text);
+    }
+    said.or(old)
 }
 
 /// Reads a base URL, with a remedy for each way people get it wrong.

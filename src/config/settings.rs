@@ -99,7 +99,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
 ];
 
-/// Variables that are read beside the settings: what platforms say of themselves, and an older name.
+/// Variables that are read beside the settings: what platforms say of themselves, and what people still set from before.
 pub const BESIDE: &[&str] = &[
     "FLY_APP_NAME",
     "FLY_MACHINE_ID",
@@ -109,6 +109,7 @@ pub const BESIDE: &[&str] = &[
     "RAILWAY_PUBLIC_DOMAIN",
     "RAILWAY_STATIC_URL",
     "RAILWAY_VOLUME_MOUNT_PATH",
+    "RAILWAY_WEBSOCKET_ENABLED",
     "RENDER",
     "RENDER_EXTERNAL_URL",
     "WEBSOCKET_PUBLIC_DOMAIN",

@@ -124,14 +124,48 @@ fn each_platform_says_where_the_world_reaches_us_unless_we_are_told() {
 
 #[test]
 fn the_socket_may_have_a_domain_of_its_own_under_either_name() {
-    for name in ["STREAM_PUBLIC_URL", "WEBSOCKET_PUBLIC_DOMAIN"] {
-        let (config, _) = taken(&[(name, "media.example.com")]);
+    for (name, warnings_more) in [("STREAM_PUBLIC_URL", 0), ("WEBSOCKET_PUBLIC_DOMAIN", 1)] {
+        let (config, warnings) = taken(&[(name, "media.example.com")]);
         assert_eq!(
             config.public.stream.stream("/twilio-media").as_str(),
             "wss://media.example.com/twilio-media"
         );
         assert_eq!(config.public.url.as_str(), "http://localhost:8080");
+        assert_eq!(warnings.len(), taken(&[]).1.len() + warnings_more, "{warnings:?}");
     }
+}
+
+#[test]
+fn old_names_are_taken_with_a_word_about_what_to_set_instead() {
+    let railway = |name, value| {
+        let service = [("RAILWAY_PROJECT_ID", "p"), ("RAILWAY_PUBLIC_DOMAIN", ""), (name, value)];
+        let (config, warnings) = taken(&[RAILWAY, &service].concat());
+        (config.public, warnings.join("\n"))
+    };
+    let (public, said) = railway("RAILWAY_STATIC_URL", "old.up.railway.app");
+    assert_eq!(public.url.as_str(), "https://old.up.railway.app");
+    assert!(said.contains("RAILWAY_STATIC_URL is an old name") && said.contains("set PUBLIC_URL"), "{said}");
+    let beside = |pairs: Pairs<'_>| {
+        let (config, warnings) = taken(&[RAILWAY, pairs].concat());
+        (config.public.stream.to_string(), warnings.join("\n"))
+    };
+    // Railway itself may still set it: no reason to say anything while its new name is there.
+    assert_eq!(
+        beside(&[("RAILWAY_STATIC_URL", "old.up.railway.app")]),
+        ("https://desk.up.railway.app".to_owned(), String::new())
+    );
+    let (stream, said) = beside(&[("WEBSOCKET_PUBLIC_DOMAIN", "media.example.com")]);
+    assert_eq!(stream, "https://media.example.com");
+    assert!(
+        said.contains("WEBSOCKET_PUBLIC_DOMAIN is an old name") && said.contains("set STREAM_PUBLIC_URL"),
+        "{said}"
+    );
+    let (stream, said) =
+        beside(&[("WEBSOCKET_PUBLIC_DOMAIN", "old.example.com"), ("STREAM_PUBLIC_URL", "new.example.com")]);
+    assert_eq!(stream, "https://new.example.com");
+    assert!(said.contains("which is set and counts; remove it"), "{said}");
+    let (_, said) = beside(&[("RAILWAY_WEBSOCKET_ENABLED", "true")]);
+    assert!(said.contains("RAILWAY_WEBSOCKET_ENABLED does nothing"), "{said}");
 }
 
 #[test]

@@ -27,8 +27,8 @@ const RING_S: u32 = 25;
 /// Between two sentences for a caller who is kept on the line, in seconds: longer is taken for a lost call.
 const HOLD_PAUSE_S: u32 = 2;
 
-/// While this process ends and no other has taken the call yet, one after the other with a pause behind each. They last
-/// longer than a restart; no silence among them does longer than two seconds.
+/// While the process that carries calls ends and no other has taken this one yet, one after the other with a pause behind
+/// each. They last longer than a restart; no silence among them does longer than two seconds.
 const HOLD: [Sentence; 4] =
     [Sentence::OneMoment, Sentence::StayOnTheLine, Sentence::InAMoment, Sentence::ThanksForWaiting];
 
@@ -37,6 +37,9 @@ pub(super) const ENGLISH: &str = "en";
 
 /// How the way back from a resumed stream says which one it was.
 pub(super) const ATTEMPT: &str = "attempt";
+
+/// How the way back says that its caller was kept on the line for this stream before.
+pub(super) const HELD: &str = "held";
 
 /// TwiML, as an HTTP response Twilio accepts.
 pub(super) struct Spoken(Twiml);
@@ -262,19 +265,23 @@ impl App {
 
     /// Where Twilio asks what is next after so many streams. One that never arrives leaves no trace in the ledger: the way
     /// back must count them itself, or a broken one would be tried for ever.
-    fn way_back(&self, attempts: u8) -> String {
+    pub(super) fn way_back(&self, attempts: u8) -> String {
         let next = self.public_url.join(paths::NEXT);
         if attempts > 1 { format!("{next}?{ATTEMPT}={attempts}") } else { next }
     }
 
-    /// Keeps a caller on the line until another process, or the next one here, can be asked what is next. The stream that
-    /// nobody took does not count.
-    pub(super) fn hold(&self, attempts: u8, language: &str) -> Spoken {
+    /// The same for a caller who was kept on the line for the stream that nobody took: it counts, and there is no second
+    /// time for it.
+    pub(super) fn way_back_once(&self, attempts: u8) -> String {
+        format!("{}?{ATTEMPT}={attempts}&{HELD}=1", self.public_url.join(paths::NEXT))
+    }
+
+    /// Keeps a caller on the line, and then asks again what is next.
+    pub(super) fn hold(&self, way_back: String, language: &str) -> Spoken {
         let said = HOLD.into_iter().flat_map(|sentence| {
             [say(sentence.in_language(language)), Verb::Pause { length_s: HOLD_PAUSE_S }]
         });
-        let redirect = Verb::Redirect { url: self.way_back(attempts) };
-        Spoken(Twiml(said.chain([redirect]).collect()))
+        Spoken(Twiml(said.chain([Verb::Redirect { url: way_back }]).collect()))
     }
 
     /// What the business wants for a caller whom the model cannot serve; a voicemail, when it wants nothing or what is not

@@ -67,6 +67,8 @@ pub(super) struct House {
 /// What a house is made of.
 pub(super) struct Furniture<'a> {
     pub(super) public_url: &'a str,
+    /// The same, unless another service carries the media sockets.
+    pub(super) stream_public_url: Option<&'a str>,
     pub(super) admin_token: Option<&'a str>,
     pub(super) instance: &'a str,
     /// How many calls it carries.
@@ -84,6 +86,7 @@ impl Furniture<'_> {
     pub(super) fn of(store: &Sqlite) -> Self {
         Self {
             public_url: "https://voice.example.com",
+            stream_public_url: None,
             admin_token: Some(ADMIN_TOKEN),
             instance: "i-1",
             most_calls: MOST_CALLS,
@@ -109,6 +112,12 @@ impl House {
 
     pub(super) async fn at(public_url: &str) -> Self {
         Self::furnished(Furniture { public_url, ..Furniture::of(&furnished().await) })
+    }
+
+    /// One whose media sockets are carried by another service, or under another name.
+    pub(super) async fn apart(stream_public_url: &str) -> Self {
+        let furniture = Furniture::of(&furnished().await);
+        Self::furnished(Furniture { stream_public_url: Some(stream_public_url), ..furniture })
     }
 
     /// One the world can reach, with this token or none.
@@ -147,6 +156,7 @@ impl House {
     pub(super) fn furnished(furniture: Furniture<'_>) -> Self {
         let Furniture {
             public_url,
+            stream_public_url,
             admin_token,
             instance,
             most_calls,
@@ -194,7 +204,8 @@ impl House {
             verifier: Verifier::new(vec!["an older token".to_owned().into(), TOKEN.to_owned().into()]),
             pass_key: PassKey::new("secret".to_owned().into()),
             admin_token: admin_token.map(Into::into),
-            stream_public_url: public_url.clone(),
+            stream_public_url: stream_public_url
+                .map_or_else(|| public_url.clone(), |url| PublicUrl::parse(url).unwrap()),
             public_url,
             instance,
             trail: Trail::since(NOW_MS),

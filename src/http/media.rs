@@ -426,6 +426,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_socket_of_another_service_is_signed_over_its_own_url_and_tells_the_webhooks_host_of_its_end() {
+        let house = House::apart("https://media.example.com").await;
+        let answer = house.post("/twilio-voice", &RINGING).await;
+        for (name, url) in [
+            ("url", "wss://media.example.com/twilio-media"),
+            ("action", "https://voice.example.com/twilio-next"),
+            ("statusCallback", "https://voice.example.com/twilio-stream-status"),
+        ] {
+            assert!(answer.twiml().contains(&format!("{name}=\"{url}\"")), "{}", answer.body);
+        }
+        let Err(Error::Http(refused)) = open(&house, &sign(TOKEN, STREAM_URL, &[])).await else {
+            panic!("signed over the webhook's host")
+        };
+        let body = String::from_utf8(refused.body().clone().unwrap()).unwrap();
+        assert!(
+            body.contains("bad_signature") && body.contains("wss://media.example.com/twilio-media"),
+            "{body}"
+        );
+        let signature = sign(TOKEN, "wss://media.example.com/twilio-media", &[]);
+        open(&house, &signature).await.expect("signed over STREAM_PUBLIC_URL");
+    }
+
+    #[tokio::test]
     async fn a_caller_meets_the_call_that_waits_since_the_webhook() {
         let house = House::new().await;
         let answer = house.post("/twilio-voice", &RINGING).await;

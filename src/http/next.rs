@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Either, ready, select};
 
 use super::App;
-use super::answer::{ATTEMPT, ENGLISH, Leg, Nobody, Parties, Spoken};
+use super::answer::{ATTEMPT, ENGLISH, HELD, Leg, Nobody, Parties, Spoken};
 use super::signed::Signed;
 use crate::call::{Interruption, Opening};
 use crate::domain::{BusinessId, CallRecord, CallSid, Intention, Turn};
@@ -33,6 +33,7 @@ const HISTORY_PATIENCE: Duration = Duration::from_secs(2);
 /// The `action` of `<Connect>` and the `<Redirect>` behind it.
 pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextRequest>) -> Spoken {
     let attempt: u8 = request.query().first(ATTEMPT).and_then(|attempt| attempt.parse().ok()).unwrap_or(1);
+    let was_held = request.query().first(HELD).is_some();
     let call = request.into_form();
     if call.status.is_over() {
         app.over_for_good(&call.call);
@@ -42,9 +43,15 @@ pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextReques
     let opening = match known {
         Known::Call(record) => {
             let taken = record.attempts;
+            let media_is_away = !was_held && app.media_is_away(&record, attempt);
             let record = CallRecord { attempts: taken.max(attempt), ..*record };
             if record.intention.is_none() && app.can_only_hold(attempt > taken) {
-                return app.keep_waiting(&call.call, taken, Some(&record.business)).await;
+                // The stream that nobody took does not count.
+                return app.keep_waiting(&call.call, app.way_back(taken), Some(&record.business)).await;
+            }
+            if record.intention.is_none() && media_is_away {
+                let way_back = app.way_back_once(attempt);
+                return app.keep_waiting(&call.call, way_back, Some(&record.business)).await;
             }
             if record.intention.is_none() {
                 return app.resume(record, history, Interruption::LineLost, MAX_ATTEMPTS).await;
@@ -54,7 +61,7 @@ pub(super) async fn next(State(app): State<Arc<App>>, request: Signed<NextReques
             return app.as_meant(&record).await;
         }
         Known::Nothing | Known::NotSaid if app.can_only_hold(attempt > 1) => {
-            return app.keep_waiting(&call.call, attempt.saturating_sub(1), None).await;
+            return app.keep_waiting(&call.call, app.way_back(attempt.saturating_sub(1)), None).await;
         }
         Known::Nothing => Opening::Greet,
         // Who means to leave does so by Twilio's REST interface, and is not asked for here. So it was an accident, or as good
@@ -106,14 +113,24 @@ impl App {
         self.is_leaving() && (came_back || self.tasks.hard().is_cancelled())
     }
 
-    async fn keep_waiting(&self, call: &CallSid, attempts: u8, business: Option<&BusinessId>) -> Spoken {
-        tracing::info!(call.id = %call, "a caller is kept on the line until another process can be asked");
+    /// Whether a call that was carried before meets nobody because the service of the media sockets is away: the stream of
+    /// our last answer is still waited for here, and no other instance has it. Where webhook and media are one service we are
+    /// that service, and a stream that does not come has other reasons.
+    fn media_is_away(&self, record: &CallRecord, attempt: u8) -> bool {
+        self.stream_public_url != self.public_url
+            && record.answered_ms.is_some()
+            && self.bridge.is_waiting(&record.call, attempt)
+            && !record.is_claimed_by_another(attempt, &self.instance)
+    }
+
+    async fn keep_waiting(&self, call: &CallSid, way_back: String, business: Option<&BusinessId>) -> Spoken {
+        tracing::info!(call.id = %call, "a caller is kept on the line until another process can carry the call");
         let business = match business {
             // Most likely known from the call itself; what cannot be asked is no reason to say nothing.
             Some(id) => self.directory.business(id).await.ok().flatten(),
             None => None,
         };
-        self.hold(attempts, business.as_ref().map_or(ENGLISH, |business| &business.language))
+        self.hold(way_back, business.as_ref().map_or(ENGLISH, |business| &business.language))
     }
 
     async fn look_up(&self, call: &CallSid) -> Known {
@@ -251,7 +268,8 @@ mod tests {
     use super::super::house::{ACCOUNT, CALL, CALLER, House, LINE, NOW_S};
     use super::super::words;
     use super::*;
-    use crate::domain::{DestinationId, Sentence};
+    use crate::domain::{DestinationId, InstanceId, Sentence};
+    use crate::store::Ledger as _;
 
     /// Twilio's form when a stream has ended and the caller is still there.
     const WAITING: [(&str, &str); 5] = [
@@ -376,6 +394,32 @@ mod tests {
         let next = house.another();
         let resumed = next.post("/twilio-next?attempt=2", &WAITING).await;
         assert!(resumed.twiml().starts_with("<Connect") && next.waits(3), "{}", resumed.body);
+    }
+
+    #[tokio::test]
+    async fn a_call_whose_media_service_is_away_waits_for_it_once_a_stream_and_another_is_not_held_up() {
+        let house = House::apart("https://media.example.com").await;
+        house.keep(1, None).await;
+        // Its service was there until now: it is tried at once, and met by nobody.
+        let tried = house.post("/twilio-next", &WAITING).await;
+        assert!(tried.twiml().contains(r#"url="wss://media.example.com/twilio-media""#), "{}", tried.body);
+        assert!(tried.twiml().contains("/twilio-next?attempt=2") && house.waits(2), "{}", tried.body);
+        let held = house.post("/twilio-next?attempt=2", &WAITING).await;
+        assert!(held.twiml().starts_with("<Say>One moment"), "{}", held.body);
+        assert!(held.twiml().ends_with("/twilio-next?attempt=2&amp;held=1</Redirect>"), "{}", held.body);
+        let resumed = house.post("/twilio-next?attempt=2&held=1", &WAITING).await;
+        assert!(resumed.twiml().starts_with("<Connect") && house.waits(3), "{}", resumed.body);
+        // Not for ever.
+        let last = house.post("/twilio-next?attempt=3&held=1", &WAITING).await;
+        assert!(last.twiml().contains("+15550001111"), "{}", last.body);
+        // Another instance took it: what ended is that stream, and there is nothing to wait for.
+        let house = House::apart("https://media.example.com").await;
+        house.keep(1, None).await;
+        house.post("/twilio-next", &WAITING).await;
+        let (call, media) = (CallSid::parse(CALL).unwrap(), InstanceId::parse("media").unwrap());
+        assert!(house.store.claim_attempt(&call, 2, &media).await.unwrap());
+        let resumed = house.post("/twilio-next?attempt=2", &WAITING).await;
+        assert!(resumed.twiml().starts_with("<Connect") && house.waits(3), "{}", resumed.body);
     }
 
     #[tokio::test]

@@ -25,6 +25,9 @@ use crate::wire::doctor::Seen;
 /// no place for a stranger's essay.
 const SHOWN_BYTES: usize = 120;
 
+/// Where a refused `HEAD` says what to do: its answer has no body, and `curl -I` shows nothing but headers.
+const HINT: HeaderName = HeaderName::from_static("x-frontdesk-hint");
+
 /// A handshake that is whole. Accepting it makes the 101.
 pub(super) struct Upgrade {
     accept: String,
@@ -66,8 +69,11 @@ impl Upgrade {
             Refusal::new(status, reason).with("hint", hint).with("seen", in_json(&seen))
         };
         if parts.method != Method::GET {
-            let hint = "a WebSocket begins with GET; curl -I sends HEAD, which proves nothing";
-            return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "method", hint).with_header(ALLOW, "GET"));
+            const ASKED_WRONG: &str = "a WebSocket begins with GET; curl -I sends HEAD, which proves nothing: \
+                                       run frontdesk doctor";
+            return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "method", ASKED_WRONG)
+                .with_header(ALLOW, "GET")
+                .with_header(HINT, ASKED_WRONG));
         }
         if parts.version != Version::HTTP_11 {
             let hint = "a WebSocket needs HTTP/1.1 all the way: tell the proxy (proxy_http_version 1.1), \
@@ -75,7 +81,9 @@ impl Upgrade {
             return Err(wants_upgrade(refuse(StatusCode::UPGRADE_REQUIRED, "http_version", hint)));
         }
         if !names(&parts.headers, &CONNECTION, "upgrade") {
-            let hint = "no 'Connection: Upgrade' arrived here: the client sent none, or a proxy took it away";
+            // Behind an edge that speaks HTTP/2 to the world, this is what is left of curl's test.
+            let hint = "no 'Connection: Upgrade' arrived here: the client sent none, or a proxy took it away. HTTP/2 has \
+                        no Upgrade, and curl speaks it to an edge that offers it: use --http1.1, or frontdesk doctor";
             return Err(refuse(StatusCode::BAD_REQUEST, "no_connection_upgrade", hint));
         }
         if !names(&parts.headers, &UPGRADE, "websocket") {
@@ -229,6 +237,32 @@ mod tests {
         ] {
             let refused = refused(&house, request_line, &headers).await;
             assert_eq!(refused, (status, reason.to_owned()), "{request_line} {headers:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_tests_people_make_with_curl_are_answered_with_what_they_prove() {
+        let house = House::new().await;
+        // curl -I, of which only headers are seen.
+        let (head, body) = asked(&house, "HEAD /twilio-media HTTP/1.1", &["host: voice.example.com"]).await;
+        assert!(head.starts_with("HTTP/1.1 405 ") && body.is_empty(), "{head}");
+        assert!(
+            head.contains("allow: GET") && head.contains("curl -I sends HEAD, which proves nothing"),
+            "{head}"
+        );
+        // curl -H 'Upgrade: websocket' over HTTP/2, as its edge hands it on; and a plain GET.
+        for headers in
+            [&["host: voice.example.com", "user-agent: curl/7.88.1"][..], &["host: voice.example.com"]]
+        {
+            let (head, body) = asked(&house, "GET /twilio-media?callSid=test123 HTTP/1.1", headers).await;
+            assert!(head.starts_with("HTTP/1.1 400 ") && head.contains("application/json"), "{head}");
+            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+            let hint = body["hint"].as_str().unwrap();
+            assert!(
+                hint.contains("HTTP/2 has no Upgrade") && hint.contains("--http1.1, or frontdesk doctor"),
+                "{hint}"
+            );
+            assert_eq!(body["seen"]["query"], true);
         }
     }
 

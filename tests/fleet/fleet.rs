@@ -66,6 +66,8 @@ pub(crate) struct Fleet {
     /// Twilio's REST interface.
     pub(crate) rest: RestServer,
     balancer: Balancer,
+    /// Leads media streams, where another service than the webhooks' carries them.
+    media: Option<Balancer>,
     members: Vec<Member>,
     settings: Vec<(&'static str, String)>,
     started: usize,
@@ -144,6 +146,7 @@ impl Fleet {
             model,
             rest,
             balancer,
+            media: None,
             members: Vec::new(),
             settings,
             started: 0,
@@ -155,6 +158,19 @@ impl Fleet {
         fleet
     }
 
+    /// Two services with the same settings: the first instance is asked webhooks alone, the second and whoever is started
+    /// later carries streams alone.
+    pub(crate) async fn apart(drain_s: u32, businesses: &BusinessImport, script: Script) -> Self {
+        let media = Balancer::start(2).await;
+        let settings = vec![("DRAIN_SECONDS", drain_s.to_string()), ("STREAM_PUBLIC_URL", media.url())];
+        let (place, scripts, refusals) = (Place::sqlite(), vec![script], Vec::new());
+        let plan = FleetPlan { size: 1, businesses, place, scripts, refusals, settings };
+        let mut fleet = Self::start_with(plan).await;
+        fleet.media = Some(media);
+        fleet.grow(1).await;
+        fleet
+    }
+
     /// Starts so many more, all at once.
     pub(crate) async fn grow(&mut self, by: usize) {
         let numbers = self.started..self.started + by;
@@ -162,7 +178,8 @@ impl Fleet {
         let folders: Vec<_> = folders.collect();
         let started = join_all(folders.iter().map(|folder| Instance::start(folder, &self.settings))).await;
         for instance in started {
-            let place = self.balancer.add(instance.address());
+            let balancer = self.media.as_ref().unwrap_or(&self.balancer);
+            let place = balancer.add(instance.address());
             self.members.push(Member { instance, place, alive: true });
         }
         self.started += by;
@@ -215,6 +232,12 @@ impl Fleet {
         member.alive = false;
         member.place.is_gone();
         code
+    }
+
+    /// Where webhooks are asked, and where streams are led.
+    pub(crate) fn urls(&self) -> (String, String) {
+        let media = self.media.as_ref().unwrap_or(&self.balancer);
+        (self.balancer.url(), media.url().replace("http", "ws"))
     }
 
     /// What an instance logged.

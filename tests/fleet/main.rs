@@ -2,6 +2,8 @@
 //! the other, and for a long time with everything around them going wrong.
 
 #[cfg(test)]
+mod apart;
+#[cfg(test)]
 mod balancer;
 #[cfg(test)]
 mod calls;

@@ -7,7 +7,7 @@ const LONGEST: usize = 600;
 
 /// Where texts of ours are: folders, and files at the top.
 const OURS: [&str; 6] = ["src", "tests", "benches", "migrations", ".ci", ".github"];
-const AT_THE_TOP: [&str; 10] = [
+const AT_THE_TOP: [&str; 11] = [
     "ARCHITECTURE.md",
     "Cargo.toml",
     "Dockerfile",
@@ -18,6 +18,7 @@ const AT_THE_TOP: [&str; 10] = [
     ".dockerignore",
     ".env.example",
     ".gitignore",
+    ".railway/railway.ts",
 ];
 
 #[test]
