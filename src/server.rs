@@ -27,6 +27,8 @@ use crate::outbox::{self, OutboxSettings};
 use crate::registry::Registry;
 use crate::store::{CachedDirectory, Nudge, Store};
 use crate::telemetry;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::Traces;
 use crate::wire::stream_token::PassKey;
 use crate::wire::twilio::signature::Verifier;
 
@@ -47,6 +49,7 @@ pub struct Server {
     drain: Drain,
     instance: InstanceId,
     store: Store,
+    traces: Option<Arc<Traces>>,
 }
 
 impl Server {
@@ -57,6 +60,9 @@ impl Server {
         let instance = new_instance()?;
         let tasks = Tasks::new();
         let registry = Registry::new();
+        let metrics = Arc::new(Metrics::new(instance.as_str()));
+        let traces = config.log.collector.as_ref().map(|url| Traces::to(url.as_str(), &instance));
+        let traces = traces.transpose().context("OTEL_EXPORTER_OTLP_ENDPOINT")?.map(Arc::new);
         let tls = tls_with_public_roots()?;
         let store = Store::open(&config.storage.place).await?;
         let (reached, hard) = (store.clone(), tasks.hard().clone());
@@ -101,6 +107,8 @@ impl Server {
             }),
             phrases_at_once: usize::try_from(config.storage.phrases_at_once).unwrap_or(0),
             caller_hash_key: config.stream_token_secret.clone(),
+            metrics: Arc::clone(&metrics),
+            traces: traces.clone(),
             clock: telemetry::wall_clock,
         });
         let (folder, days) = (config.storage.dir.clone(), config.storage.event_log_days);
@@ -115,6 +123,7 @@ impl Server {
             client: WebhookClient::new(webhooks)?,
             nudge: nudge.clone(),
             tasks: tasks.clone(),
+            metrics: Arc::clone(&metrics),
             clock: Arc::new(telemetry::wall_clock),
             seed: Uuid::new_v4().as_u64_pair().0,
         });
@@ -139,10 +148,11 @@ impl Server {
             stream_public_url: config.public.stream,
             instance: instance.clone(),
             trail: Trail::since(telemetry::wall_clock()),
+            metrics,
             tasks: tasks.clone(),
             clock: telemetry::wall_clock,
         };
-        Ok(Self { routes: http::routes(Arc::new(app)), tasks, drain: config.drain, instance, store })
+        Ok(Self { routes: http::routes(Arc::new(app)), tasks, drain: config.drain, instance, store, traces })
     }
 
     /// Every task of the server, and the words that end them.
@@ -162,6 +172,10 @@ impl Server {
     pub async fn drain(&self) -> usize {
         let left = self.tasks.drain(self.drain.grace, self.drain.lame_duck).await;
         self.store.close().await;
+        if let Some(traces) = self.traces.clone() {
+            // Its patience is its own; a panic in it would have nothing more to say.
+            let _ended = tokio::task::spawn_blocking(move || traces.end()).await;
+        }
         left
     }
 }

@@ -4,6 +4,9 @@
 //! because platforms take whatever comes on standard error for an error: `level`, `message`, then the fields of the
 //! event and of every span around it, flat, so that `@call.id:CA…` finds a call.
 
+pub mod metrics;
+pub mod traces;
+
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal};

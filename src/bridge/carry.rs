@@ -20,6 +20,7 @@ use super::leg::{Heard, Leg, PING_EVERY, Socket};
 use super::notes;
 use super::scribe::{Entry, Scribe};
 use super::showing::Showing;
+use super::trace::Tracing;
 use super::waiting::Arrival;
 use crate::call::event_log::EventLog;
 use crate::call::{Brief, Call, EffectId, Input, Note, Oddities, Outcome, Output, Side};
@@ -78,6 +79,8 @@ pub(super) struct Carrier<C, M> {
     dialling: Option<(EffectId, Dialling<M>)>,
     caller: Option<(StreamSid, Leg<C>)>,
     model: Option<(Codec, Leg<M>)>,
+    /// When the model was dialled last.
+    dialled_at: Moment,
     model_first: bool,
     alarm: Pin<Box<Sleep>>,
     /// When the alarm rings: never later than it has to.
@@ -88,6 +91,7 @@ pub(super) struct Carrier<C, M> {
     text: String,
     bytes: BytesMut,
     garbage_told: bool,
+    trace: Option<Tracing>,
     summary: Option<(Usage, Oddities)>,
 }
 
@@ -119,6 +123,7 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
     fn new(brief: Brief, clock: Clock, reins: Reins<C, M>) -> Self {
         let Reins { orders, outcomes, arrival, effects, mut scribe, showing } = reins;
         let session = brief.session();
+        let trace = effects.begin_trace(&brief);
         let log = scribe.files.log().map(|lines| EventLog::begin(&brief, lines));
         let now = clock.now();
         let ping_at = now + PING_EVERY;
@@ -137,6 +142,7 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
             dialling: None,
             caller: None,
             model: None,
+            dialled_at: now,
             model_first: false,
             alarm: Box::pin(sleep_until(clock.instant(ping_at))),
             alarm_at: ping_at,
@@ -145,6 +151,7 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
             text: String::with_capacity(CALLER_BUFFER_BYTES),
             bytes: BytesMut::with_capacity(CALLER_BUFFER_BYTES),
             garbage_told: false,
+            trace,
             summary: None,
         }
     }
@@ -199,6 +206,11 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
         notes::log(note);
         let spent = || self.effects.cost(self.call.usage());
         self.showing.note(self.clock.now(), note, spent);
+        let now = self.clock.now();
+        notes::count(note, self.effects.metrics(), now.since(self.dialled_at));
+        if let Some(trace) = &mut self.trace {
+            trace.note(note, now, self.dialled_at);
+        }
         if let Note::Over { usage, oddities, .. } = note {
             self.summary = Some((*usage, *oddities));
         }
@@ -208,6 +220,7 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
     fn dial(&mut self, id: EffectId, dialling: Dialling<M>) {
         self.model = None;
         self.showing.dialled(self.clock.now());
+        self.dialled_at = self.clock.now();
         self.dialling = Some((id, dialling));
     }
 
@@ -272,7 +285,11 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
                 self.flush(cx);
                 Poll::Pending
             }
-            Err(error) => Poll::Ready(Input::Outcome(id, not_dialled(&error))),
+            Err(error) => {
+                let outcome = not_dialled(&error);
+                notes::count_dial(outcome, self.effects.metrics());
+                Poll::Ready(Input::Outcome(id, outcome))
+            }
         }
     }
 
@@ -383,6 +400,7 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
                     if let Some(words) = words {
                         return Poll::Ready(Input::Model(words));
                     }
+                    self.tell_headroom();
                 }
                 // No protocol we speak has any; the call could do nothing with the news.
                 Heard::Garbage => tracing::debug!("the model sent a binary frame"),
@@ -395,13 +413,25 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
         }
     }
 
+    fn tell_headroom(&mut self) {
+        let headroom = self.model.as_mut().and_then(|(codec, _)| codec.take_headroom());
+        if let Some(headroom) = headroom {
+            notes::count_headroom(headroom, self.effects.metrics());
+        }
+    }
+
     /// Writes down the end, then says goodbye: the ledger first, because Twilio asks what is next when its socket closes.
     async fn end(self: Box<Self>, ending: Ending, hurry: Option<Duration>) {
         let (ledger_patience, goodbye) =
             hurry.map_or((LEDGER_PATIENCE, GOODBYE_PATIENCE), |patience| (patience, patience));
         let (usage, oddities) = self.summary.unwrap_or_default();
-        notes::log_over(&ending, self.clock.now().elapsed(), &usage, &oddities);
-        let Self { caller, model, scribe, arrival, dialling, effects, .. } = *self;
+        let lasted = self.clock.now().elapsed();
+        notes::log_over(&ending, lasted, &usage, &oddities);
+        notes::count_over(&ending, lasted, &usage, &oddities, self.effects.metrics());
+        let Self { caller, model, scribe, arrival, dialling, effects, trace, .. } = *self;
+        if let Some(trace) = trace {
+            trace.end(&ending, lasted, &usage, &oddities);
+        }
         // Nobody waits for the caller any longer; one who comes now is given back.
         drop((arrival, dialling));
         let last = Entry::Ended(Box::new(effects.stream_end(ending, usage)));

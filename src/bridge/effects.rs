@@ -15,11 +15,13 @@ use tracing::Instrument;
 use super::BridgeParts;
 use super::greetings::GreetingKey;
 use super::scribe::{Entry, Scribe};
+use super::trace::Tracing;
 use crate::call::{Brief, Effect, EffectId, Greeting, Outcome};
 use crate::clients::{ConnectError, Done, ModelSocket, RestError};
 use crate::domain::{
     Business, CallRecord, DestinationId, Ending, MicroDollars, PriceTable, StreamEnd, Usage,
 };
+use crate::telemetry::metrics::Metrics;
 
 /// Outcomes waiting for the loop, which takes them first of all; a call has a handful of effects under way at most.
 pub(super) const OUTCOME_DEPTH: usize = 32;
@@ -95,6 +97,17 @@ impl<M> Effects<M> {
     ) -> Self {
         let (record, business) = (Arc::new(record), Arc::new(business));
         Self { parts, record, business, greeting, model, dial, outcomes }
+    }
+
+    /// Where this call is counted.
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.parts.metrics
+    }
+
+    /// This call's trace, if calls are traced.
+    pub(super) fn begin_trace(&self, brief: &Brief) -> Option<Tracing> {
+        let traces = self.parts.traces.as_ref()?;
+        Some(Tracing::begin(traces, brief, &self.model, self.now_ms()))
     }
 
     /// What time of day it is, in milliseconds since 1970.

@@ -18,6 +18,7 @@ mod showing;
 mod slots;
 #[cfg(test)]
 mod testing;
+mod trace;
 mod waiting;
 
 use std::fmt;
@@ -55,6 +56,8 @@ use crate::domain::{CallRecord, CallSid, Destination, InstanceId, PriceTable};
 use crate::lifecycle::Tasks;
 use crate::registry::{Claim, Present, Registry, Slot};
 use crate::store::{Ledger, Nudge, Slots};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::Traces;
 use crate::wire::twilio::media::Start;
 
 /// The socket on which Twilio brings a caller, upgraded by `http` with [`caller_socket_config`].
@@ -107,6 +110,10 @@ pub struct BridgeSettings {
     /// Makes a caller a meaningless number for the model's service, which wants to tell one abuser from the whole
     /// account; without it nothing is said of the caller.
     pub caller_hash_key: Option<SecretString>,
+    /// Where calls are counted.
+    pub metrics: Arc<Metrics>,
+    /// Where calls are traced, if they are.
+    pub traces: Option<Arc<Traces>>,
     /// What time of day it is, in milliseconds since 1970.
     pub clock: fn() -> i64,
 }
@@ -145,6 +152,8 @@ struct BridgeParts {
     transfer_twiml: TransferTwiml,
     caller_hash_key: Option<SecretString>,
     prices: Prices,
+    metrics: Arc<Metrics>,
+    traces: Option<Arc<Traces>>,
     clock: fn() -> i64,
 }
 
@@ -199,6 +208,8 @@ impl Bridge {
             transfer_twiml: settings.transfer_twiml,
             caller_hash_key: settings.caller_hash_key,
             prices: Prices::new(settings.prices),
+            metrics: settings.metrics,
+            traces: settings.traces,
             clock: settings.clock,
         };
         Arc::new(Self {
@@ -230,6 +241,7 @@ impl Bridge {
             tracing::warn!(most_calls = self.most_calls, "no more calls can be carried");
             return Begun::Full;
         };
+        self.parts.metrics.calls_begun.inc();
         let span = tracing::info_span!("call", call.id = %brief.call, business.id = %brief.business.id);
         let (outcome_sender, outcomes) = mpsc::channel(effects::OUTCOME_DEPTH);
         let scribe = span.in_scope(|| {

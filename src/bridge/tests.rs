@@ -6,6 +6,7 @@ use super::testing::{Mood, TestLedger, TestSlots, brief, call_sid, paused_clock,
 use super::*;
 use crate::clients::{Auth, RealtimeSettings, tls_with_public_roots};
 use crate::store::{Seating, SlotWish};
+use crate::telemetry::metrics::Metrics;
 
 /// What a plan with room for one call gives it.
 fn terms() -> Terms {
@@ -51,6 +52,8 @@ fn bridge_over(
         transfer_twiml: Box::new(|_, _| String::new()),
         phrases_at_once: 0,
         caller_hash_key: Some(SecretString::from("key")),
+        metrics: Arc::new(Metrics::new("here")),
+        traces: None,
         clock: paused_clock,
     })
 }

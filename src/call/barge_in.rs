@@ -1,7 +1,7 @@
 //! Interruption: the caller speaks while something is unheard. What Twilio holds is cleared, and the model is told
 //! how much of each item was heard, so that it remembers what the caller remembers.
 
-use super::machine::Call;
+use super::machine::{Call, millis};
 use super::playout::{Played, Source};
 use super::{Note, Output};
 use crate::domain::{Moment, Turn};
@@ -23,7 +23,9 @@ impl Call {
             self.out(Output::Caller(ToTwilio::Clear));
         }
         if let Some(first) = cuts.iter().find(|cut| cut.source != Source::Chime) {
-            self.note(Note::BargeIn { heard_ms: first.heard_ms, made_ms: first.made_ms });
+            let since = self.listening.speaks_since();
+            let after_ms = since.map(|began| millis(self.now, began));
+            self.note(Note::BargeIn { heard_ms: first.heard_ms, made_ms: first.made_ms, after_ms });
         }
         for cut in cuts {
             self.on_cut(cut);

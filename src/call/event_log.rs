@@ -13,7 +13,7 @@ use crate::wire::model::ToModel;
 use crate::wire::twilio::media::{FromTwilio, ToTwilio};
 
 /// The shape of the lines. A log of another version is refused, not guessed at.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Writes a log into whatever buffer it is given.
 #[derive(Debug, Default)]

@@ -27,6 +27,8 @@ pub(super) struct Listening {
     resampler: Option<Up8kTo24k>,
     meter: Meter,
     timer: SpeechTimer,
+    /// When the caller was last heard to begin.
+    began_at: Option<Moment>,
     /// When the caller was last heard to stop, and not yet answered.
     stopped_at: Option<Moment>,
     keys: String,
@@ -69,7 +71,10 @@ impl Listening {
 
         self.meter.hear(&self.frame);
         match self.timer.hear(&self.frame, now.as_millis()) {
-            Some(Edge::Began(_)) => self.stopped_at = None,
+            Some(Edge::Began(at_ms)) => {
+                self.began_at = Some(Moment::from_millis(at_ms));
+                self.stopped_at = None;
+            }
             Some(Edge::Ended(at_ms)) => self.stopped_at = Some(Moment::from_millis(at_ms)),
             None => {}
         }
@@ -77,6 +82,11 @@ impl Listening {
         self.forward(payload, &frame, now, &mut heard);
         self.frame = frame;
         Ok(heard)
+    }
+
+    /// Since when the caller speaks, by loudness; none when they do not.
+    pub(super) fn speaks_since(&self) -> Option<Moment> {
+        self.began_at.filter(|_| self.timer.is_speech())
     }
 
     /// The last frame, as µ-law.

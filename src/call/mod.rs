@@ -181,6 +181,8 @@ pub enum Note {
         heard_ms: u64,
         /// How much of it the model had made, in milliseconds.
         made_ms: u64,
+        /// Since the caller's first sound, as heard by us, in milliseconds; none when we hear no speech.
+        after_ms: Option<u64>,
     },
     /// The caller pressed keys.
     Keys(Pii<String>),

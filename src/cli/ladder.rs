@@ -217,7 +217,7 @@ impl Ladder {
                     }
                 }
             }
-            Note::BargeIn { heard_ms, made_ms } => {
+            Note::BargeIn { heard_ms, made_ms, .. } => {
                 let text = "the caller interrupts; the model is told what was heard".to_owned();
                 self.rung(at, "caller", "✂", "model", text, format!("{heard_ms} of {made_ms} ms heard"));
             }

@@ -28,8 +28,10 @@ pub use self::twilio::{RestKey, Twilio, TwilioAuth};
 pub use self::window::Window;
 
 use secrecy::SecretString;
+use url::Url;
 
 use self::reader::Reader;
+
 use crate::domain::PriceTable;
 
 /// Everything that can be set, checked.
@@ -97,6 +99,8 @@ pub struct Log {
     pub format: Option<LogFormat>,
     /// Which lines are written, in the words of `RUST_LOG`.
     pub filter: String,
+    /// The OpenTelemetry collector that takes traces of calls, if there is one.
+    pub collector: Option<Url>,
 }
 
 /// How log lines look.
@@ -250,7 +254,21 @@ fn log(reader: &mut Reader<'_>) -> Log {
             "write it like `info` or `frontdesk=debug,info`",
         );
     }
-    Log { format, filter }
+    Log { format, filter, collector: collector(reader) }
+}
+
+fn collector(reader: &mut Reader<'_>) -> Option<Url> {
+    const NAME: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    let text = reader.text(NAME)?;
+    let url = Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if url.is_none() {
+        reader.mistake(
+            NAME,
+            format!("is {text:?}"),
+            "write the collector's base URL, like `http://localhost:4318`",
+        );
+    }
+    url
 }
 
 /// A duration of whole seconds.

@@ -98,6 +98,11 @@ pub const SETTINGS: &[Setting] = &[
     ),
     open("LOG_FORMAT", "", "pretty or json; the default is pretty on a terminal and json elsewhere"),
     open("RUST_LOG", "info", "which log lines are written, like frontdesk=debug,info"),
+    open(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "",
+        "the collector that takes a trace of each call, by OTLP over HTTP, like http://localhost:4318",
+    ),
 ];
 
 /// Variables that are read beside the settings: what platforms say of themselves, and what people still set from before.

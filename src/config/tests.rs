@@ -41,7 +41,7 @@ fn an_empty_environment_is_a_laptop_with_the_simulated_model() {
     assert_eq!(config.storage.place, Place::Sqlite("sqlite://data/frontdesk.db".into()));
     assert_eq!(config.storage.event_log_days, 7);
     assert_eq!(config.drain, Drain { grace: seconds(10), lame_duck: seconds(0) });
-    assert_eq!(config.log, Log { format: None, filter: "info".into() });
+    assert_eq!(config.log, Log { format: None, filter: "info".into(), collector: None });
     let loud = [String::from(
         "OPENAI_API_KEY is not set: the built-in simulated model answers; \
          set it to a key from https://platform.openai.com/api-keys",

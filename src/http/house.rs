@@ -25,6 +25,7 @@ use crate::domain::{
 use crate::lifecycle::Tasks;
 use crate::registry::Registry;
 use crate::store::{Directory, Ledger as _, Listing, Nudge, Slots, Sqlite, StoreError};
+use crate::telemetry::metrics::Metrics;
 use crate::wire::stream_token::PassKey;
 use crate::wire::twilio::signature::Verifier;
 
@@ -167,6 +168,7 @@ impl House {
         } = furniture;
         let (tasks, nudge) = (Tasks::new(), Nudge::default());
         let registry = Registry::new();
+        let metrics = Arc::new(Metrics::new(instance));
         let instance = InstanceId::parse(instance).unwrap();
         let public_url = PublicUrl::parse(public_url).unwrap();
         let app = Arc::new(App {
@@ -194,6 +196,8 @@ impl House {
                 transfer_twiml: Box::new(|_, _| String::new()),
                 phrases_at_once: 0,
                 caller_hash_key: None,
+                metrics: Arc::clone(&metrics),
+                traces: None,
                 clock: || NOW_MS,
             }),
             registry,
@@ -212,6 +216,7 @@ impl House {
             public_url,
             instance,
             trail: Trail::since(NOW_MS),
+            metrics,
             tasks,
             clock: || NOW_MS,
         });

@@ -25,6 +25,7 @@ use crate::bridge::{Begun, CallerSocket, caller_socket_config};
 use crate::call::{Command, Interruption, Opening};
 use crate::domain::{CallRecord, CallSid, Ending, Intention, MicroDollars, Pii, StreamEnd, Usage};
 use crate::registry::Slot;
+use crate::telemetry::metrics::Named;
 use crate::wire::Text;
 use crate::wire::doctor::{Seen, UpgradeAttempt};
 use crate::wire::stream_token::{Pass, PassError};
@@ -303,7 +304,7 @@ impl App {
         self.remember(seen, ACCEPTED, how, Some(pass));
     }
 
-    fn refused_upgrade(&self, seen: &Seen, reason: &str, why: &str) {
+    fn refused_upgrade(&self, seen: &Seen, reason: &'static str, why: &str) {
         tracing::warn!(
             upgrade = seen.upgrade.as_deref(),
             connection = seen.connection.as_deref(),
@@ -315,7 +316,8 @@ impl App {
         self.remember(seen, reason, why, None);
     }
 
-    fn remember(&self, seen: &Seen, verdict: &str, why: &str, pass: Option<&Pass>) {
+    fn remember(&self, seen: &Seen, verdict: &'static str, why: &str, pass: Option<&Pass>) {
+        self.metrics.upgrades.get_or_create(&Named::of(verdict)).inc();
         self.trail.arrived(UpgradeAttempt {
             at_ms: (self.clock)(),
             seen: seen.clone(),

@@ -17,6 +17,7 @@ mod house;
 mod limits;
 pub mod listen;
 mod media;
+mod metrics;
 mod next;
 pub mod paths;
 mod problem;
@@ -32,8 +33,8 @@ mod words;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::routing::{any, get, post};
+use axum::{Router, middleware};
 use secrecy::SecretString;
 
 pub use self::answer::transfer_twiml;
@@ -49,6 +50,7 @@ use crate::domain::{InstanceId, PublicUrl, StreamUrl};
 use crate::lifecycle::Tasks;
 use crate::registry::Registry;
 use crate::store::{Directory, Ledger, Nudge, Outbox, Slots};
+use crate::telemetry::metrics::Metrics;
 use crate::wire::stream_token::PassKey;
 use crate::wire::twilio::signature::Verifier;
 
@@ -88,6 +90,8 @@ pub struct App {
     pub trail: Trail,
     /// What people look through.
     pub window: Window,
+    /// Where requests are counted.
+    pub metrics: Arc<Metrics>,
     /// Where tasks run, and whether they are to end.
     pub tasks: Tasks,
     /// What time of day it is, in milliseconds since 1970.
@@ -115,7 +119,8 @@ pub fn routes(app: Arc<App>) -> Router {
     for prefix in prefixes.into_iter().filter(|prefix| !prefix.is_empty()) {
         routes = routes.nest(prefix, table());
     }
-    hop::signed_by(hop, routes.fallback(health::not_found).with_state(app))
+    let routes = routes.fallback(health::not_found).with_state(Arc::clone(&app));
+    hop::signed_by(hop, routes.layer(middleware::from_fn_with_state(app, metrics::counted)))
 }
 
 /// The path prefix of a public URL, `/voice`; empty when there is none.
@@ -139,6 +144,7 @@ fn table() -> Router<Arc<App>> {
         .route(&format!("{}/", paths::MEDIA), any(media::media))
         .route(paths::HEALTH, get(health::health))
         .route(paths::READY, get(health::ready))
+        .route(paths::METRICS, get(metrics::metrics))
         .merge(window::routes())
         .merge(doctor::routes())
         .merge(api::routes())

@@ -21,6 +21,8 @@ pub const STREAM_STATUS: &str = "/twilio-stream-status";
 pub const HEALTH: &str = "/health";
 /// Whether new calls should come here.
 pub const READY: &str = "/ready";
+/// What this process has counted.
+pub const METRICS: &str = "/metrics";
 
 /// What arrived, as we saw it.
 pub const DOCTOR_ECHO: &str = "/doctor/echo";

@@ -12,6 +12,7 @@ use super::words::{self, Happened};
 use crate::clients::WebhookError;
 use crate::domain::{About, Notice, Pii, Webhook};
 use crate::store::{Delivery, StoreError};
+use crate::telemetry::metrics::Named;
 
 /// One question to the store, or one try to settle. It answers in milliseconds; nobody waits for this but other notices.
 pub(super) const STORE_PATIENCE: Duration = Duration::from_secs(5);
@@ -59,33 +60,42 @@ impl Untold {
 /// Tells one notice and settles it; gives how long its receiver is to be left alone, if it is.
 pub(super) async fn deliver(settings: &OutboxSettings, notice: &Notice) -> Option<Rest> {
     let told = tell(settings, notice).await;
+    let count = |kind| settings.metrics.notices.get_or_create(&Named::of(kind)).inc();
     let now_ms = (settings.clock)();
     let (about, tries) = (words::name(&notice.about), notice.tries);
     match told {
         Ok(Told::Receiver) => {
+            count("told");
             tracing::debug!(business.id = %notice.business, notice.id = %notice.id, about, tries, "told a business");
         }
         Ok(Told::NotYet) => {
+            count("later");
             tracing::debug!(business.id = %notice.business, notice.id = %notice.id, about, "a call goes on after all");
             let again_ms = now_ms.saturating_add(millis(GOES_ON));
             settle(settings, notice, Delivery::Later(again_ms, "the call goes on".to_owned())).await;
             return None;
         }
         Ok(Told::Nobody) => {
+            count("nobody");
             tracing::info!(business.id = %notice.business, notice.id = %notice.id, about, "nobody is there to be told any more");
         }
-        Err(error) => return settle_untold(settings, notice, &error, now_ms).await,
+        Err(error) => {
+            let (kind, rest) = settle_untold(settings, notice, &error, now_ms).await;
+            count(kind);
+            return rest;
+        }
     }
     settle(settings, notice, Delivery::Done(now_ms)).await;
     None
 }
 
+/// Settles what was not told; gives what became of it, and how long the receiver is to be left alone.
 async fn settle_untold(
     settings: &OutboxSettings,
     notice: &Notice,
     untold: &Untold,
     now_ms: i64,
-) -> Option<Rest> {
+) -> (&'static str, Option<Rest>) {
     let (about, tries, error) = (words::name(&notice.about), notice.tries, untold.to_string());
     let receiver = untold.of_the_receiver();
     if receiver.is_some_and(WebhookError::is_final) || is_hopeless(notice, now_ms) {
@@ -94,7 +104,7 @@ async fn settle_untold(
             "a business was not told, and it is given up; it can be tried again on demand"
         );
         settle(settings, notice, Delivery::GivenUp(now_ms, error)).await;
-        return None;
+        return ("given_up", None);
     }
     // A receiver that says when is believed, within reason.
     let wait = receiver.and_then(WebhookError::wait).unwrap_or_default().min(LONGEST_PAUSE);
@@ -106,7 +116,7 @@ async fn settle_untold(
     settle(settings, notice, Delivery::Later(now_ms.saturating_add(millis(pause)), error.clone())).await;
     // No longer than until this notice is due again: it is the one that asks whether the receiver is back.
     let until_ms = now_ms.saturating_add(millis(pause.min(REST).max(wait)));
-    receiver.is_some_and(WebhookError::is_of_the_receiver).then_some(Rest { until_ms, error })
+    ("later", receiver.is_some_and(WebhookError::is_of_the_receiver).then_some(Rest { until_ms, error }))
 }
 
 /// Puts a notice off without a try: another one to the same receiver has just failed.

@@ -27,6 +27,7 @@ use crate::clients::{DELIVERY_PATIENCE, WebhookClient};
 use crate::domain::BusinessId;
 use crate::lifecycle::{LAST_WORDS, Tasks};
 use crate::store::{self, Directory, Ledger, Nudge, StoreError};
+use crate::telemetry::metrics::Metrics;
 
 /// How often the store is asked what is due, with half of it more or less: a nudge is quicker, and this finds what other
 /// instances posted and left, and what is tried again.
@@ -62,6 +63,8 @@ pub struct OutboxSettings {
     pub nudge: Nudge,
     /// Where the work runs.
     pub tasks: Tasks,
+    /// Where notices are counted.
+    pub metrics: Arc<Metrics>,
     /// What time of day it is, in milliseconds since 1970.
     pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
     /// What chance begins with: another on each instance, so that they do not ask in step.

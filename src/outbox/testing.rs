@@ -26,6 +26,7 @@ use crate::domain::{
 };
 use crate::lifecycle::Tasks;
 use crate::store::{Directory as _, Outbox as _, Sqlite};
+use crate::telemetry::metrics::Metrics;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -148,6 +149,7 @@ impl House {
             client: WebhookClient::new(WebhookSettings { patience, ..webhooks }).unwrap(),
             nudge: Nudge::default(),
             tasks: tasks.clone(),
+            metrics: Arc::new(Metrics::new("i-1")),
             clock: Arc::new(move || now_ms.load(Ordering::SeqCst)),
             seed: 7,
         }

@@ -14,6 +14,7 @@ use frontdesk::http::{App, LIMITS_PATIENCE, Trail, Window, WindowSettings, route
 use frontdesk::lifecycle::Tasks;
 use frontdesk::registry::Registry;
 use frontdesk::store::{CachedDirectory, Nudge, Store};
+use frontdesk::telemetry::metrics::Metrics;
 use frontdesk::telemetry::wall_clock;
 use frontdesk::wire::stream_token::PassKey;
 use frontdesk::wire::twilio::signature::{Verifier, sign};
@@ -66,6 +67,7 @@ impl Instance {
         let public_url = PublicUrl::parse(outside.public_url.as_ref().unwrap_or(&base)).unwrap();
         let (tasks, registry) = (Tasks::new(), Registry::new());
         let instance = InstanceId::parse(name).unwrap();
+        let metrics = Arc::new(Metrics::new(name));
         let tls = tls_with_public_roots().unwrap();
         let (url, model) = (outside.model_url.clone(), "gpt-realtime-2.1".to_owned());
         let credentials =
@@ -88,6 +90,8 @@ impl Instance {
             orphans: OrphanSettings { account: None, next_url: String::new() },
             transfer_twiml: Box::new(|_, _| String::new()),
             caller_hash_key: None,
+            metrics: Arc::clone(&metrics),
+            traces: None,
             clock: wall_clock,
         });
         let watched = WindowSettings { origins: Vec::new(), push: true };
@@ -114,6 +118,7 @@ impl Instance {
             instance,
             trail: Trail::since(wall_clock()),
             window,
+            metrics,
             tasks,
             clock: wall_clock,
         });

@@ -25,6 +25,7 @@ use crate::call::event_log::{Verdict, replay};
 use crate::clients::{Auth, RealtimeClient, RealtimeSettings, tls_with_public_roots};
 use crate::domain::PriceTable;
 use crate::lifecycle::Tasks;
+use crate::telemetry::metrics::Metrics;
 use crate::wire::twilio::media::Start;
 
 /// The model that is dialled, as the effects know it.
@@ -143,6 +144,8 @@ fn parts(tasks: Tasks) -> BridgeParts {
         transfer_twiml: Box::new(|_, _| String::new()),
         caller_hash_key: None,
         prices: Prices::new(PriceTable::default()),
+        metrics: Arc::new(Metrics::new("i-1")),
+        traces: None,
         clock: paused_clock,
     }
 }

@@ -10,6 +10,7 @@ use crate::lifecycle::Tasks;
 use crate::sim::model::{ModelFault, Reply, Script};
 use crate::sim::socket::{ModelServer, ModelServerPlan};
 use crate::sim::tone;
+use crate::telemetry::metrics::Metrics;
 
 const WORDS: &str = "One moment, please.";
 
@@ -32,6 +33,8 @@ async fn house(script: Script, at_once: usize) -> (Arc<BridgeParts>, ModelServer
         transfer_twiml: Box::new(|_, _| String::new()),
         caller_hash_key: None,
         prices: Prices::new(PriceTable::default()),
+        metrics: Arc::new(Metrics::new("i-1")),
+        traces: None,
         clock: paused_clock,
     };
     (Arc::new(parts), server)

@@ -8,6 +8,7 @@ use super::super::App;
 use super::super::media::ACCEPTED;
 use super::super::next::LEDGER_PATIENCE;
 use crate::domain::CallSid;
+use crate::telemetry::metrics::Named;
 use crate::wire::doctor::{Cause, Finding, Sent};
 
 /// Twilio opens a stream within half a second of the TwiML; what has not come after this does not come.
@@ -44,6 +45,7 @@ impl App {
             "TwiML was answered, and no stream came within {} s: {says}",
             EXPECTED_WITHIN.as_secs()
         );
+        self.metrics.findings.get_or_create(&Named::of(name(cause))).inc();
         self.trail.found(Finding { at_ms: (self.clock)(), call, attempt, cause, says });
     }
 
@@ -94,5 +96,15 @@ impl App {
         if let Ok(call) = CallSid::parse(call) {
             self.look_for(call, 1, (self.clock)()).await;
         }
+    }
+}
+
+fn name(cause: Cause) -> &'static str {
+    match cause {
+        Cause::TestRequest => "test_request",
+        Cause::StreamError => "stream_error",
+        Cause::UpgradeRefused => "upgrade_refused",
+        Cause::NothingArrived => "nothing_arrived",
+        Cause::Other => "other",
     }
 }

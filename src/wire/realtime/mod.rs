@@ -23,6 +23,16 @@ pub struct Codec {
     asked: Option<(u32, u32)>,
     /// Setup frames the codec itself has to send.
     frames: VecDeque<Text>,
+    headroom: Option<Headroom>,
+}
+
+/// What the account may still ask of the service just now, as it says after each answer; a limit it does not name is none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Headroom {
+    /// Requests.
+    pub requests: Option<u64>,
+    /// Tokens.
+    pub tokens: Option<u64>,
 }
 
 /// How far the setup of the session is.
@@ -38,7 +48,8 @@ impl Codec {
     /// Begins a session: the first frame is its setup.
     pub fn new(config: SessionConfig) -> Self {
         let setup = Setup::Asked(AudioFormat::Mulaw8k, 0);
-        let mut codec = Self { config, setup, last_event: 0, asked: None, frames: VecDeque::new() };
+        let frames = VecDeque::new();
+        let mut codec = Self { config, setup, last_event: 0, asked: None, frames, headroom: None };
         codec.ask(AudioFormat::Mulaw8k);
         codec
     }
@@ -57,11 +68,20 @@ impl Codec {
         self.frames.pop_front()
     }
 
+    /// What the service has said of its limits since this was asked last. It is the account's affair and no call's.
+    pub fn take_headroom(&mut self) -> Option<Headroom> {
+        self.headroom.take()
+    }
+
     /// Translates one text frame of the service's. Nothing is returned for what only the codec needs to know, or nobody.
     pub fn hear(&mut self, frame: &Text) -> Option<FromModel> {
         Some(match ServerEvent::parse(frame) {
             ServerEvent::SessionUpdated { input, output } => return self.on_session_updated(input, output),
             ServerEvent::Error(error) => return self.on_error(&error),
+            ServerEvent::RateLimits(headroom) => {
+                self.headroom = Some(headroom);
+                return None;
+            }
             ServerEvent::SpeechStarted => FromModel::SpeechStarted,
             ServerEvent::SpeechStopped => FromModel::SpeechStopped,
             ServerEvent::CallerTranscript(text, transcribed_ms) => {

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::Headroom;
 use crate::domain::{ModalityTokens, Pii, Usage};
 use crate::wire::Text;
 use crate::wire::model::{AudioFormat, ItemId, ResponseId, ResponseOutcome, ToolCallId};
@@ -22,6 +23,8 @@ pub enum ServerEvent {
     },
     /// An error.
     Error(ErrorBody),
+    /// What is left of what the account may ask.
+    RateLimits(Headroom),
     /// The caller began to speak.
     SpeechStarted,
     /// The caller stopped.
@@ -88,7 +91,7 @@ impl ErrorBody {
 
 /// Events of the service that say nothing a call needs: the names of OpenAI's SDK, of the beta protocol and of compatible
 /// servers. They are no oddity; what is neither here nor used is.
-const NEEDLESS: [&str; 38] = [
+const NEEDLESS: [&str; 37] = [
     "conversation.created",
     "conversation.item.added",
     "conversation.item.created",
@@ -111,7 +114,6 @@ const NEEDLESS: [&str; 38] = [
     "output_audio_buffer.started",
     "output_audio_buffer.stopped",
     "ping",
-    "rate_limits.updated",
     "response.content_part.added",
     "response.content_part.done",
     "response.function_call_arguments.delta",
@@ -166,6 +168,8 @@ struct Head<'a> {
     item: Option<&'a RawValue>,
     #[serde(borrow)]
     usage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    rate_limits: Option<&'a RawValue>,
     #[serde(borrow, default)]
     transcript: Loose<'a>,
     #[serde(borrow, default)]
@@ -246,6 +250,11 @@ impl Head<'_> {
                 let body: SessionBody = object(self.session);
                 ServerEvent::SessionUpdated { input: body.input(), output: body.output() }
             }
+            "rate_limits.updated" => {
+                let limits: Vec<RateLimit> = object(self.rate_limits);
+                let left = |name: &str| limits.iter().find(|limit| limit.name == name)?.remaining;
+                ServerEvent::RateLimits(Headroom { requests: left("requests"), tokens: left("tokens") })
+            }
             "error" => ServerEvent::Error(object(self.error)),
             other => ServerEvent::Other(Text::from(other)),
         }
@@ -265,6 +274,14 @@ impl Head<'_> {
             arguments: Pii::new(item.arguments),
         }
     }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RateLimit {
+    #[serde(deserialize_with = "or_empty")]
+    name: String,
+    remaining: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]

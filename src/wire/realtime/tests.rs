@@ -67,6 +67,7 @@ fn the_events_we_use_are_recognised_in_the_corpus() {
             ServerEvent::Other(_) => false,
             ServerEvent::SessionUpdated { .. }
             | ServerEvent::Error(_)
+            | ServerEvent::RateLimits(_)
             | ServerEvent::SpeechStarted
             | ServerEvent::SpeechStopped
             | ServerEvent::CallerTranscript(_, _)
@@ -96,6 +97,7 @@ fn the_events_we_use_are_recognised_in_the_corpus() {
         "response.output_item.done",
         "response.function_call_arguments.done",
         "response.done",
+        "rate_limits.updated",
     ] {
         assert!(seen.contains(kind), "{kind}");
     }
@@ -290,4 +292,13 @@ fn a_refusal_names_the_answer_it_refuses() {
 fn a_transcription_that_failed_is_one_without_words() {
     let frame = r#"{"type":"conversation.item.input_audio_transcription.failed","event_id":"e","item_id":"i","content_index":0,"error":{"type":"transcription_error","code":"audio_unintelligible","message":"m","param":null}}"#;
     assert_eq!(ServerEvent::parse(&frame.into()), ServerEvent::CallerTranscript(String::new().into(), 0));
+}
+
+#[test]
+fn what_is_left_of_the_accounts_limits_is_no_calls_affair() {
+    let mut codec = asked();
+    let said = r#"{"type":"rate_limits.updated","rate_limits":[{"name":"requests","limit":1000,"remaining":999,"reset_seconds":60},{"name":"tokens","remaining":null}]}"#;
+    assert_eq!(codec.hear(&Text::from(said)), None);
+    assert_eq!(codec.take_headroom(), Some(Headroom { requests: Some(999), tokens: None }));
+    assert_eq!(codec.take_headroom(), None);
 }
