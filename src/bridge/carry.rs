@@ -203,10 +203,10 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
     }
 
     fn note(&mut self, note: &Note) {
+        let now = self.clock.now();
         notes::log(note);
         let spent = || self.effects.cost(self.call.usage());
-        self.showing.note(self.clock.now(), note, spent);
-        let now = self.clock.now();
+        self.showing.note(now, note, spent);
         notes::count(note, self.effects.metrics(), now.since(self.dialled_at));
         if let Some(trace) = &mut self.trace {
             trace.note(note, now, self.dialled_at);
@@ -219,8 +219,8 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
     /// A new connection replaces the old one, whatever became of that.
     fn dial(&mut self, id: EffectId, dialling: Dialling<M>) {
         self.model = None;
-        self.showing.dialled(self.clock.now());
         self.dialled_at = self.clock.now();
+        self.showing.dialled(self.dialled_at);
         self.dialling = Some((id, dialling));
     }
 

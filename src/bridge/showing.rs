@@ -86,7 +86,7 @@ pub fn step_of(note: &Note) -> Option<Step> {
         Note::Bridged { phrase } => Step::Bridged(*phrase),
         Note::FirstAudio { after_start_ms, .. } => Step::FirstAudio((*after_start_ms)?),
         Note::Said(turn) => Step::Said(turn.clone()),
-        Note::BargeIn { heard_ms, made_ms } => Step::BargeIn(*heard_ms, *made_ms),
+        Note::BargeIn { heard_ms, made_ms, .. } => Step::BargeIn(*heard_ms, *made_ms),
         Note::Keys(keys) => Step::Keys(keys.clone()),
         Note::ToolCalled { name } => Step::ToolCalled(name.clone()),
         Note::ToolDone { name, done, took_ms } => Step::ToolDone(name.clone(), *done, *took_ms),
