@@ -269,10 +269,6 @@ pub enum Variant {
     WithSlash,
     /// With a query.
     WithQuery,
-    /// Without a signature; it should be refused.
-    Unsigned,
-    /// Sent as HTTP/1.1 without upgrade headers; it should be refused, and says who refuses.
-    Plain,
 }
 
 /// The webhook's answer to a call.

@@ -29,7 +29,7 @@ macro_rules! table {
         /// and proxies, `D` in the application, `E` behind a handshake that went well.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Row {
-            $(#[doc = $cause] $row,)+
+            $(#[doc = concat!("`", $cause, "`")] $row,)+
         }
 
         impl Row {

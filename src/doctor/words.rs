@@ -67,8 +67,6 @@ impl fmt::Display for Variant {
             Self::WithOrigin => "with an Origin",
             Self::WithSlash => "with a slash at the end",
             Self::WithQuery => "with a query",
-            Self::Unsigned => "without a signature",
-            Self::Plain => "without upgrade headers",
         })
     }
 }

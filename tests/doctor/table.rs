@@ -68,6 +68,7 @@ pub(crate) fn rows_without(played: &[(&Fixture, &Seen)]) -> Vec<Row> {
 /// The lines that the page has otherwise, or not at all; and those that it has and nobody found, unless some of the
 /// fixtures were skipped.
 pub(crate) fn differences(found: &str, skipped: bool) -> Vec<String> {
+    let found = &for_the_page(found);
     let page = std::fs::read_to_string(page()).unwrap();
     let (_, table) = page.split_once(BEGIN).expect("the page has a place for the table");
     let (written, _) = table.split_once(END).expect("the page's table has an end");
@@ -87,7 +88,13 @@ pub(crate) fn write(played: &[(&Fixture, &Seen)]) {
     let old = std::fs::read_to_string(page()).unwrap();
     let (before, rest) = old.split_once(BEGIN).unwrap();
     let (_, after) = rest.split_once(END).unwrap();
-    std::fs::write(page(), [before, BEGIN, "\n", &text(played), "\n", END, after].concat()).unwrap();
+    std::fs::write(page(), [before, BEGIN, "\n", &for_the_page(&text(played)), "\n", END, after].concat())
+        .unwrap();
+}
+
+/// A page takes what stands in angle brackets for HTML, and shows nothing of it.
+fn for_the_page(table: &str) -> String {
+    table.replace('<', "&lt;")
 }
 
 fn page() -> PathBuf {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use frontdesk::audio::chime::chime;
+use frontdesk::audio::mulaw::{BYTES_PER_MS, SILENCE};
 use frontdesk::domain::Moment;
 use frontdesk::sim::socket::{Clock, DialResult, PhoneEvent, PhoneReport};
 use frontdesk::sim::{Act, TwilioStream};
@@ -21,8 +23,6 @@ const GRAIN_MS: u64 = 60;
 
 /// So many bytes are enough to know a voice by, and where it is in its words.
 const KNOWN_BY: usize = 32;
-
-const BYTES_PER_MS: usize = 8;
 
 /// What is said before a number of the business rings that no model chose.
 const FALLBACK_WORDS: &str = "connecting you";
@@ -61,8 +61,10 @@ struct Sound {
 enum What {
     /// A voice of the model's; whether to its end.
     Voice(Voice, bool),
-    /// What is nobody's voice: the one sound the server makes itself.
+    /// The one sound the server makes itself.
     Chime,
+    /// What nobody says.
+    Unknown,
     /// Twilio's own voice.
     Said(String),
     /// A number rings.
@@ -183,7 +185,7 @@ impl Met {
                 Some(What::Voice(voice, whole)) => *voice == crate::voices::GOODBYE && *whole,
                 Some(What::Said(_) | What::Tone) => true,
                 Some(What::Rings) => self.dials().last() == Some(&DialResult::Completed),
-                Some(What::Chime | What::Caller) | None => false,
+                Some(What::Chime | What::Unknown | What::Caller) | None => false,
             }
     }
 
@@ -248,14 +250,21 @@ fn of_stream(stream: &TwilioStream) -> Vec<Sound> {
         let (Some(from), true) = (piece.began, piece.played > 0) else { continue };
         let heard = &piece.audio[..piece.played];
         let to = from + Duration::from_millis((piece.played / BYTES_PER_MS) as u64);
+        // The last frame of what broke off is filled up with silence, which nobody says; a millisecond of a voice before it
+        // is heard by nobody, and could be anybody's.
+        let end = heard.iter().rposition(|byte| *byte != SILENCE).unwrap_or_default();
+        if end < BYTES_PER_MS {
+            continue;
+        }
+        let opening = &heard[..=end.min(KNOWN_BY - 1)];
+        let place = |audio: &[u8]| audio.windows(opening.len()).position(|part| part == opening);
         let known = VOICES.into_iter().find_map(|voice| {
-            let audio = voice.audio();
-            let opening = &heard[..heard.len().min(KNOWN_BY)];
-            let at = audio.windows(opening.len()).position(|part| part == opening)?;
+            let (audio, at) = (voice.audio(), place(&voice.audio())?);
             Some((voice, at, at + heard.len() >= audio.len()))
         });
         let Some((voice, at, whole)) = known else {
-            sounds.push(Sound { from, to, what: What::Chime });
+            let what = if place(&chime()).is_some() { What::Chime } else { What::Unknown };
+            sounds.push(Sound { from, to, what });
             continue;
         };
         let what = What::Voice(voice, whole);
@@ -280,6 +289,7 @@ fn in_words(sounds: &[&Sound]) -> String {
             What::Voice(voice, true) => (voice.name.to_owned(), false),
             What::Voice(voice, false) => (format!("{} …", voice.name), false),
             What::Said(text) => (format!("“{text}”"), false),
+            What::Unknown => ("what nobody says".to_owned(), false),
             What::Rings => ("ringing".to_owned(), false),
             What::Tone => ("the tone".to_owned(), false),
             What::Caller => continue,

@@ -182,8 +182,6 @@ fn changed(
         Variant::WithOrigin => headers.push(("Origin", format!("https://{}", stream.host))),
         Variant::WithSlash => place.path.push('/'),
         Variant::WithQuery => place.path.push_str("?callSid=CA00000000000000000000000000000000"),
-        Variant::Unsigned => headers.retain(|(name, _)| *name != "X-Twilio-Signature"),
-        Variant::Plain => headers.retain(|(name, _)| !matches!(*name, "Connection" | "Upgrade")),
     }
     (place, headers)
 }
