@@ -55,9 +55,11 @@ mod tests {
             &lived.upgrades,
             &lived.notices,
             &lived.findings,
+            &lived.queues_full,
         ] {
             family.get_or_create(&Named::of("once")).inc();
         }
+        lived.queued.get_or_create(&Named::of("once")).inc();
         lived.rate_limit_left.get_or_create(&Named::of("requests")).set(900);
         lived.tokens.get_or_create(&Tokens { direction: "input", modality: "audio" }).inc_by(70);
         lived.tools.get_or_create(&Ended { kind: "end_call", outcome: "done" }).observe(0.1);

@@ -8,11 +8,13 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::fs::{self, File};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::SendError;
 use tokio::time::timeout;
 
+use super::queue::{Receiver, Sender, queue};
 use crate::audio::mulaw;
 use crate::audio::wav::{self, Encoding};
+use crate::telemetry::metrics::Metrics;
 
 /// Handed over at once: half a second of a log, a second of a recording. Each piece is one system call on another thread.
 const PIECE_BYTES: usize = 16 * 1024;
@@ -41,7 +43,7 @@ pub(super) struct FilePlan {
 /// The call's end of the queue to its files.
 #[derive(Debug)]
 pub(super) struct Files {
-    pieces: mpsc::Sender<Piece>,
+    pieces: Sender<Piece>,
     /// Whole lines not yet handed over; none when no log is kept, or no longer.
     log: Option<Vec<u8>>,
     recording: Option<BytesMut>,
@@ -71,11 +73,11 @@ pub(super) struct Recorded {
 }
 
 /// A queue to the files, and its other end for [`write`].
-pub(super) fn queue(plan: &FilePlan) -> (Files, mpsc::Receiver<Piece>) {
-    let (pieces, queue) = mpsc::channel(DEPTH);
+pub(super) fn begin(plan: &FilePlan, metrics: &Metrics) -> (Files, Receiver<Piece>) {
+    let (pieces, queued) = queue(DEPTH, "files", metrics);
     let log = plan.log.is_some().then(Vec::new);
     let recording = plan.recording.is_some().then(BytesMut::new);
-    (Files { pieces, log, recording, log_truncated: false, missed: 0 }, queue)
+    (Files { pieces, log, recording, log_truncated: false, missed: 0 }, queued)
 }
 
 impl Files {
@@ -123,7 +125,7 @@ impl Files {
             if let Some(lines) = self.log.filter(|lines| !lines.is_empty()) {
                 self.pieces.send(Piece::Log(lines)).await?;
             }
-            Ok::<(), mpsc::error::SendError<Piece>>(())
+            Ok::<(), SendError<Piece>>(())
         };
         if !matches!(timeout(patience, rest).await, Ok(Ok(()))) {
             tracing::warn!("the files of this call lack their end");
@@ -133,7 +135,7 @@ impl Files {
 
 /// Writes what is handed over until the call drops its end of the queue, and gives the recording, if there is one. A file
 /// that cannot be written is given up with one word in the log.
-pub(super) async fn write(plan: FilePlan, mut pieces: mpsc::Receiver<Piece>) -> Option<Recorded> {
+pub(super) async fn write(plan: FilePlan, mut pieces: Receiver<Piece>) -> Option<Recorded> {
     let (mut log, mut recording) = (Output::new(plan.log), Output::new(plan.recording));
     while let Some(piece) = pieces.recv().await {
         match piece {

@@ -11,6 +11,7 @@ mod notes;
 mod orphans;
 mod passes;
 mod phrases;
+mod queue;
 mod retention;
 mod scribe;
 mod shelf;
@@ -248,7 +249,14 @@ impl Bridge {
             let ledger = Arc::clone(&self.ledger);
             let plan = self.files.plan(&brief);
             let subject = Subject::of(&brief, &self.instance, &self.nudge);
-            scribe::begin(&self.parts.tasks, ledger, subject, outcome_sender.clone(), plan)
+            scribe::begin(
+                &self.parts.tasks,
+                ledger,
+                subject,
+                outcome_sender.clone(),
+                plan,
+                &self.parts.metrics,
+            )
         });
         if !scribe.write(Entry::Opened(Box::new(record.clone()))) {
             tracing::error!("the ledger's writer of a new call is gone");

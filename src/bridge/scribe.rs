@@ -9,6 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::effects::chain;
 use super::files::{self, FilePlan, Files, Recorded};
+use super::queue::{Receiver, Sender, queue};
 use crate::call::{Brief, EffectId, Outcome};
 use crate::domain::{
     About, BusinessId, CallRecord, CallSid, InstanceId, Intention, Message, Notice, Recording, StreamEnd,
@@ -16,6 +17,7 @@ use crate::domain::{
 };
 use crate::lifecycle::Tasks;
 use crate::store::{Ledger, Nudge, StoreError};
+use crate::telemetry::metrics::Metrics;
 
 /// Entries waiting for the ledger: a call has one every few seconds, so this is minutes of an unreachable store.
 const LEDGER_DEPTH: usize = 64;
@@ -59,7 +61,7 @@ pub(super) enum Entry {
 /// The call's end of the queues. Dropping it lets the writers finish what they have and end.
 #[derive(Debug)]
 pub(super) struct Scribe {
-    ledger: mpsc::Sender<Entry>,
+    ledger: Sender<Entry>,
     /// The call's files.
     pub(super) files: Files,
     /// Resolves, as an error, when the ledger's writer has nothing left.
@@ -73,14 +75,15 @@ pub(super) fn begin(
     subject: Subject,
     outcomes: mpsc::Sender<(EffectId, Outcome)>,
     plan: FilePlan,
+    metrics: &Metrics,
 ) -> Scribe {
-    let (entries, queue) = mpsc::channel(LEDGER_DEPTH);
+    let (entries, queued) = queue(LEDGER_DEPTH, "ledger", metrics);
     let (done, ledger_done) = oneshot::channel();
-    let (files, pieces) = files::queue(&plan);
+    let (files, pieces) = files::begin(&plan, metrics);
     let span = tracing::Span::current();
     let write = async move {
         let write_ledger = async {
-            write_entries(&*ledger, &subject, queue, &outcomes).await;
+            write_entries(&*ledger, &subject, queued, &outcomes).await;
             drop((done, outcomes));
         };
         let (recorded, ()) = tokio::join!(files::write(plan, pieces), write_ledger);
@@ -155,11 +158,11 @@ impl Scribe {
 async fn write_entries(
     ledger: &dyn Ledger,
     subject: &Subject,
-    mut queue: mpsc::Receiver<Entry>,
+    mut queued: Receiver<Entry>,
     outcomes: &mpsc::Sender<(EffectId, Outcome)>,
 ) {
     let mut caller_came = false;
-    while let Some(entry) = queue.recv().await {
+    while let Some(entry) = queued.recv().await {
         caller_came |= matches!(entry, Entry::Answered(_));
         let foreign = !caller_came
             && matches!(entry, Entry::Intention(..))

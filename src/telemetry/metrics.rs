@@ -88,6 +88,10 @@ pub struct Metrics {
     pub tools: Times<Ended>,
     /// What was odd in calls that are over, by kind.
     pub oddities: Family<Named, Counter>,
+    /// What waits to be written down, over all calls, by for what.
+    pub queued: Family<Named, Gauge>,
+    /// Queues that were full, so that something was not written down.
+    pub queues_full: Family<Named, Counter>,
     /// Silence put where a caller's audio was missing.
     pub padded: Counter<f64>,
     /// Answers to requests, by route and status, with how long they took.
@@ -179,6 +183,8 @@ impl Metrics {
             rate_limit_left: Family::default(),
             tools: Family::new_with_constructor(Buckets(&TOOL_S)),
             oddities: Family::default(),
+            queued: Family::default(),
+            queues_full: Family::default(),
             padded: Counter::default(),
             requests: Family::new_with_constructor(Buckets(&REQUEST_S)),
             upgrades: Family::default(),
@@ -240,6 +246,9 @@ impl Metrics {
         let help = "Silence put where a caller's audio was missing";
         registry.register_with_unit("padding", help, Unit::Seconds, self.padded.clone());
         registry.register("oddities", "What was odd in calls that are over, by kind", self.oddities.clone());
+        registry.register("queued", "What waits to be written down, by for what", self.queued.clone());
+        let help = "Queues that were full, so that something was not written down";
+        registry.register("queues_full", help, self.queues_full.clone());
     }
 
     fn register_models(&mut self) {

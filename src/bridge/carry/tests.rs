@@ -65,7 +65,9 @@ impl World {
         let (arrive, arrival) = oneshot::channel();
         let (dialled, models) = mpsc::channel(4);
         let subject = Subject::of(&brief(), &record().instance, &crate::store::Nudge::default());
-        let scribe = scribe::begin(&tasks, ledger.clone(), subject, outcome_sender.clone(), plan);
+        let parts = parts(tasks.clone());
+        let scribe =
+            scribe::begin(&tasks, ledger.clone(), subject, outcome_sender.clone(), plan, &parts.metrics);
         let dial = Box::new(move || -> Dialling<Peer> {
             let dialled = dialled.clone();
             Box::pin(async move {
@@ -90,7 +92,6 @@ impl World {
         let brief = brief();
         let voice = &brief.business.voice;
         let greeting = GreetingKey::new(&brief.business.id, "Hello.", voice, "m");
-        let parts = parts(tasks.clone());
         let (parts, business, model) = (Arc::new(parts), brief.business.clone(), MODEL.to_owned());
         let effects = Effects::new(parts, record(), business, greeting, model, dial, outcome_sender);
         let showing = Showing::unseen(&brief);

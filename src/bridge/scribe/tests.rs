@@ -35,7 +35,7 @@ fn begun_with(
     let (sender, outcomes) = mpsc::channel(8);
     let dynamic: Arc<dyn Ledger> = ledger.clone();
     let subject = Subject::of(brief, &record().instance, &Nudge::default());
-    (begin(&Tasks::new(), dynamic, subject, sender, plan), ledger, outcomes)
+    (begin(&Tasks::new(), dynamic, subject, sender, plan, &Metrics::new("i-1")), ledger, outcomes)
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,7 +128,7 @@ async fn what_a_business_is_to_be_told_is_told_at_once_and_nobody_is_woken_for_n
         let (nudge, ledger) = (Nudge::default(), Arc::new(TestLedger::new(Mood::Well)));
         let (sender, mut outcomes) = mpsc::channel(8);
         let subject = Subject::of(&brief, &record().instance, &nudge);
-        let scribe = begin(&Tasks::new(), ledger, subject, sender, FilePlan::default());
+        let scribe = begin(&Tasks::new(), ledger, subject, sender, FilePlan::default(), &Metrics::new("i-1"));
         let rang = async || timeout(Duration::from_secs(1), nudge.heard()).await.is_ok();
         assert!(scribe.write(Entry::Turn(EffectId(1), turn(0))));
         outcomes.recv().await.unwrap();
