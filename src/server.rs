@@ -18,7 +18,7 @@ use crate::clients::{
     Auth, Credentials, Reach, RealtimeClient, RealtimeSettings, TwilioRest, WebhookClient, WebhookSettings,
     tls_with_public_roots,
 };
-use crate::config::{Config, Drain, ModelChoice, RealtimeAuth, Storage, Twilio, TwilioAuth};
+use crate::config::{self, Config, Drain, ModelChoice, RealtimeAuth, Storage, Twilio, TwilioAuth};
 use crate::domain::{InstanceId, PublicUrl};
 use crate::http::listen::{self, ListenLimits};
 use crate::http::{self, App, Trail, Window, WindowSettings};
@@ -30,7 +30,7 @@ use crate::telemetry;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
 use crate::wire::stream_token::PassKey;
-use crate::wire::twilio::signature::Verifier;
+use crate::wire::twilio::signature::{SharedKey, Verifier};
 
 /// How many calls one process carries at once. A core carries about a thousand; two sockets a call stay far below the
 /// usual limit of 65,536 open files. Whoever needs more starts another instance.
@@ -141,7 +141,8 @@ impl Server {
             bridge,
             twilio,
             registry,
-            verifier: Verifier::new(tokens(config.twilio.auth, &config.storage).await?),
+            verifier: Verifier::new(tokens(config.twilio.auth, &config.storage).await?)
+                .with_shared_keys(config.twilio.shared_keys.into_iter().map(shared_key).collect()),
             pass_key: PassKey::new(config.stream_token_secret.unwrap_or_else(new_secret)),
             admin_token: config.admin_token,
             public_url: config.public.url,
@@ -212,6 +213,10 @@ async fn say_when_out_of_reach(store: Store) {
 /// Where the directory keeps what it last knew; nowhere, when nothing is kept at all.
 fn last_known(storage: &Storage) -> Option<std::path::PathBuf> {
     (!storage.place.is_in_memory()).then(|| storage.dir.join("last-known.json"))
+}
+
+fn shared_key(key: config::SharedKey) -> SharedKey {
+    SharedKey { id: key.id, secret: key.secret }
 }
 
 async fn tokens(auth: TwilioAuth, storage: &Storage) -> anyhow::Result<Vec<SecretString>> {

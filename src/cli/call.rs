@@ -128,9 +128,11 @@ pub(super) fn is_here(url: &str) -> bool {
 /// What signs the call: the account's token, or this machine's own for a server on it.
 pub(super) async fn token(url: &str, twilio: &Twilio, storage: &Storage) -> anyhow::Result<String> {
     match &twilio.auth {
-        TwilioAuth::Tokens(tokens) => {
-            Ok(tokens.first().context("TWILIO_AUTH_TOKEN is empty")?.expose_secret().to_owned())
-        }
+        TwilioAuth::Tokens(tokens) => Ok(tokens
+            .first()
+            .context("a test call is signed with TWILIO_AUTH_TOKEN; set it beside TWILIO_SHARED_KEYS")?
+            .expose_secret()
+            .to_owned()),
         TwilioAuth::Local if is_here(url) => Ok(local_token(storage).await?.expose_secret().to_owned()),
         TwilioAuth::Local => {
             bail!("set TWILIO_AUTH_TOKEN to the token that deployment checks signatures with")

@@ -24,7 +24,7 @@ pub use self::model::{ModelChoice, Realtime, RealtimeAuth};
 pub use self::platform::{Drain, MOST_GRACE_S, Platform};
 pub use self::settings::{BESIDE, SETTINGS, Setting, settings_help};
 pub use self::storage::Storage;
-pub use self::twilio::{RestKey, Twilio, TwilioAuth};
+pub use self::twilio::{RestKey, SharedKey, Twilio, TwilioAuth};
 pub use self::window::Window;
 
 use secrecy::SecretString;

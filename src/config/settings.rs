@@ -27,6 +27,10 @@ pub const SETTINGS: &[Setting] = &[
         "TWILIO_AUTH_TOKEN",
         "what Twilio signs its requests with; two, with a comma, while one replaces the other",
     ),
+    secret(
+        "TWILIO_SHARED_KEYS",
+        "shared keys Twilio signs with by HMAC-SHA256, ID:SECRET; without TWILIO_AUTH_TOKEN, nothing else is taken",
+    ),
     open(
         "PUBLIC_URL",
         "",

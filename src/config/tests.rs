@@ -264,6 +264,23 @@ fn webhooks_of_the_world_are_never_served_unsigned() {
 }
 
 #[test]
+fn shared_keys_stand_beside_the_token_or_in_its_place() {
+    let public = ("PUBLIC_URL", "https://desk.example.com");
+    let secret = ("STREAM_TOKEN_SECRET", "0123456789abcdef0123456789abcdef");
+    let (config, _) = taken(&[public, secret, ("TWILIO_SHARED_KEYS", "WK1:se:cret, WK2:other,")]);
+    let keys: Vec<_> =
+        config.twilio.shared_keys.iter().map(|key| (key.id.as_str(), key.secret.expose_secret())).collect();
+    assert_eq!(keys, [("WK1", "se:cret"), ("WK2", "other")]);
+    assert!(matches!(&config.twilio.auth, TwilioAuth::Tokens(none) if none.is_empty()));
+    assert!(!format!("{config:?}").contains("se:cret"));
+    for wrong in ["WK1", "WK1:", ":secret"] {
+        let text = refused(&[public, ("TWILIO_SHARED_KEYS", wrong)]);
+        assert!(text.contains("TWILIO_SHARED_KEYS") && text.contains("ID:SECRET"), "{text}");
+        assert!(!text.contains("secret\""), "{text}");
+    }
+}
+
+#[test]
 fn a_server_of_ones_own_may_be_plain_and_keyless() {
     let (config, _) =
         taken(&[("REALTIME_URL", "ws://gpu.local:9000/v1/realtime?x=1"), ("REALTIME_AUTH", "none")]);

@@ -15,6 +15,8 @@ pub struct Twilio {
     pub account: Option<AccountSid>,
     /// What Twilio signs its requests with.
     pub auth: TwilioAuth,
+    /// Keys that Twilio signs with in place of a token, or beside it.
+    pub shared_keys: Vec<SharedKey>,
     /// What we show the REST interface in place of account and token.
     pub rest_key: Option<RestKey>,
     /// Where the REST interface is; another place for the simulator's.
@@ -24,10 +26,19 @@ pub struct Twilio {
 /// What Twilio signs its requests with. There is no choice without a signature.
 #[derive(Debug, Clone)]
 pub enum TwilioAuth {
-    /// The account's tokens: one, or two while one replaces the other. Never empty.
+    /// The account's tokens: one, or two while one replaces the other; none only where shared keys are.
     Tokens(Vec<SecretString>),
     /// A token made at start: only the simulator on this machine can know it.
     Local,
+}
+
+/// A key that Twilio and we share for signatures alone.
+#[derive(Debug, Clone)]
+pub struct SharedKey {
+    /// What Twilio calls it.
+    pub id: String,
+    /// What it is.
+    pub secret: SecretString,
 }
 
 /// A key of Twilio's REST interface.
@@ -48,7 +59,8 @@ impl Twilio {
     pub(super) fn read(reader: &mut Reader<'_>, platform: Platform, loopback: bool) -> Option<Self> {
         let api_url = api_url(reader);
         let account = account(reader);
-        let auth = auth(reader, platform == Platform::Laptop && loopback);
+        let shared_keys = shared_keys(reader);
+        let auth = auth(reader, &shared_keys, platform == Platform::Laptop && loopback);
         let rest_key = rest_key(reader);
         let authentic = matches!(auth, Some(TwilioAuth::Tokens(_)));
         if account.is_none() && authentic {
@@ -57,7 +69,7 @@ impl Twilio {
                 format!("is not set: calls are ended and transferred by closing the stream, a second later; {CONSOLE}"),
             );
         }
-        Some(Self { account, auth: auth?, rest_key, api_url: api_url? })
+        Some(Self { account, auth: auth?, shared_keys, rest_key, api_url: api_url? })
     }
 }
 
@@ -77,8 +89,30 @@ fn account(reader: &mut Reader<'_>) -> Option<AccountSid> {
     None
 }
 
-fn auth(reader: &mut Reader<'_>, local_will_do: bool) -> Option<TwilioAuth> {
+fn shared_keys(reader: &mut Reader<'_>) -> Vec<SharedKey> {
+    const KEYS: &str = "TWILIO_SHARED_KEYS";
+    let text = reader.text(KEYS).unwrap_or_default();
+    let mut keys = Vec::new();
+    for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+        match pair.split_once(':') {
+            Some((id, secret)) if !id.is_empty() && !secret.is_empty() && could_be_a_key(secret) => {
+                keys.push(SharedKey { id: id.to_owned(), secret: SecretString::from(secret) });
+            }
+            Some(_) | None => reader.mistake(
+                KEYS,
+                "is not the ID of a shared key, a colon and its secret",
+                "write ID:SECRET as Twilio shows them, several with commas",
+            ),
+        }
+    }
+    keys
+}
+
+fn auth(reader: &mut Reader<'_>, shared_keys: &[SharedKey], local_will_do: bool) -> Option<TwilioAuth> {
     let Some(text) = reader.text(TOKEN) else {
+        if !shared_keys.is_empty() {
+            return Some(TwilioAuth::Tokens(Vec::new()));
+        }
         if local_will_do {
             return Some(TwilioAuth::Local);
         }

@@ -69,14 +69,13 @@ pub(super) async fn media(State(app): State<Arc<App>>, request: Request) -> Resp
 
 /// The handshake, then the signature: whoever tests by hand learns first which header is missing.
 fn admit(app: &App, parts: &mut Parts, seen: &Seen) -> Result<Upgrade, Refusal> {
-    let signed = signature(&parts.headers).map(str::to_owned);
     let mistake =
         likely_mistake(&parts.headers, app.stream_public_url.host(), "PUBLIC_URL (or STREAM_PUBLIC_URL)");
     let upgrade = Upgrade::of(parts).inspect_err(|refusal| {
         app.refused_upgrade(seen, refusal.reason, "the handshake is not whole, see upgrade and connection");
     })?;
     let refuse = |reason| Refusal::new(StatusCode::FORBIDDEN, reason).with("seen", in_json(seen));
-    let Some(signed) = signed else {
+    let Some(signed) = signature(&parts.headers) else {
         app.refused_upgrade(
             seen,
             "missing_signature",
@@ -85,7 +84,7 @@ fn admit(app: &App, parts: &mut Parts, seen: &Seen) -> Result<Upgrade, Refusal> 
         return Err(refuse("missing_signature")
             .with("hint", "only Twilio may open this socket; its upgrade carries X-Twilio-Signature"));
     };
-    if let Err(mismatch) = app.verifier.verify_upgrade(&signed, &app.stream_url(), parts.uri.path()) {
+    if let Err(mismatch) = app.verifier.verify_upgrade(signed, &app.stream_url(), parts.uri.path()) {
         app.refused_upgrade(seen, "bad_signature", &format!("{mismatch}; {mistake}"));
         return Err(refuse("bad_signature").with("checked", mismatch.tried).with("hint", mistake));
     }

@@ -13,6 +13,7 @@ use super::App;
 use super::body::{self, BodyError};
 use super::refusal::Refusal;
 use crate::wire::twilio::form::{Form, FormError, Pairs};
+use crate::wire::twilio::signature::Signature;
 
 /// Twilio's largest forms are some 4 KB, most of it the caller's identity headers; the rest is room for what it adds
 /// "without advance notice".
@@ -23,6 +24,9 @@ const BODY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The header of the signature. HTTP/1.1 lets Twilio write it in any case.
 pub(super) const SIGNATURE: &str = "x-twilio-signature";
+
+/// The header that says how it was made, when not with the account's token.
+const SETTINGS: &str = "x-twilio-webhooks-signature-settings";
 
 /// A form whose signature is Twilio's, over the URL we are configured with and all of its fields.
 #[derive(Debug)]
@@ -95,7 +99,8 @@ fn check(app: &App, parts: &Parts, signed: &Pairs) -> Result<(), Refusal> {
             .with("hint", "only Twilio may ask this; its requests carry X-Twilio-Signature"));
     };
     app.verifier.verify_request(signature, &app.public_url, target, signed.as_slice()).map_err(|mismatch| {
-        let mistake = likely_mistake(&parts.headers, app.public_url.host(), "PUBLIC_URL");
+        let likely = || likely_mistake(&parts.headers, app.public_url.host(), "PUBLIC_URL");
+        let mistake = mismatch.scheme.as_ref().map_or_else(likely, ToString::to_string);
         tracing::warn!(
             path = parts.uri.path(),
             "a webhook was refused (bad_signature): {mismatch}; {mistake}"
@@ -106,9 +111,11 @@ fn check(app: &App, parts: &Parts, signed: &Pairs) -> Result<(), Refusal> {
     })
 }
 
-/// The signature, if there is one.
-pub(super) fn signature(headers: &HeaderMap) -> Option<&str> {
-    headers.get(SIGNATURE).and_then(|value| value.to_str().ok())
+/// The signature, if there is one. What cannot be read of how it was made is no word about it, and then fits nothing.
+pub(super) fn signature(headers: &HeaderMap) -> Option<Signature<'_>> {
+    let text = headers.get(SIGNATURE).and_then(|value| value.to_str().ok())?;
+    let settings = headers.get(SETTINGS).map(|value| value.to_str().unwrap_or("algorithm=unreadable"));
+    Some(Signature { text, settings })
 }
 
 /// Why a signature that should be right is not: the host first, because that can be seen from here.
@@ -169,6 +176,27 @@ mod tests {
             assert!(answer.json()["checked"].as_array().unwrap().contains(&url.into()), "{}", answer.body);
         }
         assert_eq!(signed_as(&house, VOICE, &sign("an older token", url, &RINGING)).await.status, 200);
+    }
+
+    #[tokio::test]
+    async fn a_signature_by_another_scheme_than_ours_is_refused_and_named_though_it_would_fit() {
+        let house = House::new().await;
+        let right = sign(TOKEN, "https://voice.example.com/twilio-voice", &RINGING);
+        for (settings, named) in [
+            ("key=WK1,algorithm=HMAC_SHA256", "TWILIO_SHARED_KEYS"),
+            ("algorithm=none", "neither HMAC_SHA1 nor HMAC_SHA256"),
+        ] {
+            let request = post(VOICE, &RINGING).header(SIGNATURE, &right).header(SETTINGS, settings);
+            let answer = house.ask(request, &RINGING).await;
+            assert_eq!(answer.status, 403, "{settings}");
+            assert!(
+                answer.json()["hint"].as_str().is_some_and(|hint| hint.contains(named)),
+                "{}",
+                answer.body
+            );
+        }
+        let by_name = post(VOICE, &RINGING).header(SIGNATURE, &right).header(SETTINGS, "algorithm=HMAC_SHA1");
+        assert_eq!(house.ask(by_name, &RINGING).await.status, 200);
     }
 
     #[tokio::test]

@@ -1,7 +1,9 @@
 //! Twilio's signature on webhooks and on the upgrade of a media stream.
 //!
 //! Source: Twilio, "Security — Validating requests": base64 of HMAC-SHA1, keyed with the account's auth token, over the
-//! URL as Twilio asked for it and, for a form, every name and value, sorted and without a byte between them.
+//! URL as Twilio asked for it and, for a form, every name and value, sorted and without a byte between them. Twilio's
+//! own library (PyPI `twilio` 9.13, `request_validator`) knows another scheme: HMAC-SHA256 over the same, with a key of its
+//! own that a header names. Which schemes hold is what is configured: a header chooses among those, and opens none.
 //!
 //! What a proxy did to the request is unknown here, so only two things are believed: the configured public URL, and the
 //! path and query as they arrived. `Host` and `X-Forwarded-*` can be written by anybody and are not even arguments.
@@ -19,19 +21,74 @@ use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
+use sha2::Sha256;
 
 use crate::domain::{PublicUrl, StreamUrl};
 
+/// What of somebody's words about a signature is shown: characters.
+const SHOWN_CHARS: usize = 64;
+
 /// The signature Twilio would send with `params` to `url`.
 pub fn sign(token: &str, url: &str, params: &[(String, String)]) -> String {
-    let mac = keyed(token, url, &signed_form(params));
+    let mac = keyed::<Hmac<Sha1>>(token, url, &signed_form(params));
     mac.map(|mac| BASE64_STANDARD.encode(mac.finalize().into_bytes())).unwrap_or_default()
 }
 
-/// Knows Twilio's signatures by the auth tokens: more than one while the token is being changed.
+/// The same with a shared key.
+pub fn sign_shared(key: &SharedKey, url: &str, params: &[(String, String)]) -> String {
+    let mac = keyed::<Hmac<Sha256>>(key.secret.expose_secret(), url, &signed_form(params));
+    mac.map(|mac| BASE64_STANDARD.encode(mac.finalize().into_bytes())).unwrap_or_default()
+}
+
+/// A key that Twilio and we share for signatures alone.
+#[derive(Debug, Clone)]
+pub struct SharedKey {
+    /// What Twilio calls it.
+    pub id: String,
+    /// What it is.
+    pub secret: SecretString,
+}
+
+/// What a request says of its signature.
+#[derive(Debug, Clone, Copy)]
+pub struct Signature<'a> {
+    /// `X-Twilio-Signature`.
+    pub text: &'a str,
+    /// `X-Twilio-Webhooks-Signature-Settings`, where there is one: `key=…,algorithm=HMAC_SHA256`.
+    pub settings: Option<&'a str>,
+}
+
+impl<'a> From<&'a str> for Signature<'a> {
+    fn from(text: &'a str) -> Self {
+        Self { text, settings: None }
+    }
+}
+
+/// Knows Twilio's signatures by the auth tokens, more than one while the token is being changed, and by shared keys.
 #[derive(Debug, Clone)]
 pub struct Verifier {
     tokens: Vec<SecretString>,
+    shared_keys: Vec<SharedKey>,
+}
+
+/// Why a signature was not even looked at.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Scheme {
+    /// It was made with the auth token, and none is configured.
+    #[error("it is made with the account's Auth Token, and only TWILIO_SHARED_KEYS is set")]
+    NoToken,
+    /// It was made with a shared key that is not ours.
+    #[error("it is made with the shared key {0:?}, which is not in TWILIO_SHARED_KEYS")]
+    UnknownKey(String),
+    /// It was made in a way nobody has heard of.
+    #[error("it is made by {0:?}, which is neither HMAC_SHA1 nor HMAC_SHA256")]
+    UnknownAlgorithm(String),
+}
+
+/// What a signature may have been made with.
+enum Keys<'v> {
+    Tokens(&'v [SecretString]),
+    Shared(&'v SharedKey),
 }
 
 /// A signature that fits no URL it should have been made for.
@@ -41,19 +98,26 @@ pub struct Mismatch {
     pub tried: Vec<String>,
     /// What it does fit, though that is not accepted: the same URL under another scheme.
     pub almost: Option<String>,
+    /// What is wrong before any URL is.
+    pub scheme: Option<Scheme>,
 }
 
 impl Verifier {
     /// A verifier that accepts each of these auth tokens, and nothing at all when there is none.
     pub fn new(tokens: Vec<SecretString>) -> Self {
-        Self { tokens }
+        Self { tokens, shared_keys: Vec::new() }
+    }
+
+    /// The same, which also accepts what these keys sign. Without any auth token it accepts nothing else.
+    pub fn with_shared_keys(self, shared_keys: Vec<SharedKey>) -> Self {
+        Self { shared_keys, ..self }
     }
 
     /// Checks a webhook: `target` is its path and query exactly as received, `params` the decoded form of a `POST`
     /// (for a `GET`, nothing: what it says is in the query, and so in the URL).
-    pub fn verify_request(
+    pub fn verify_request<'s>(
         &self,
-        signature: &str,
+        signature: impl Into<Signature<'s>>,
         public_url: &PublicUrl,
         target: &str,
         params: &[(String, String)],
@@ -63,14 +127,14 @@ impl Verifier {
         let paths = [format!("{}{target}", base.prefix), target.to_owned()];
         let paths = paths.into_iter().filter(|path| path.starts_with(base.prefix)).flat_map(with_quotes);
         let other = if base.scheme == "https" { "http" } else { "https" };
-        self.verify(signature, &base, &paths.collect::<Vec<_>>(), other, params)
+        self.verify(signature.into(), &base, &paths.collect::<Vec<_>>(), other, params)
     }
 
     /// Checks the upgrade of a media stream: `raw_path` is its path exactly as received. A query is left out, as Twilio
     /// leaves it out.
-    pub fn verify_upgrade(
+    pub fn verify_upgrade<'s>(
         &self,
-        signature: &str,
+        signature: impl Into<Signature<'s>>,
         stream_url: &StreamUrl,
         raw_path: &str,
     ) -> Result<(), Mismatch> {
@@ -81,27 +145,71 @@ impl Verifier {
             [bare.to_owned(), format!("{bare}/")]
         });
         let other = if base.scheme == "wss" { "https" } else { "http" };
-        self.verify(signature, &base, &paths.collect::<Vec<_>>(), other, &[])
+        self.verify(signature.into(), &base, &paths.collect::<Vec<_>>(), other, &[])
     }
 
     fn verify(
         &self,
-        signature: &str,
+        signature: Signature<'_>,
         base: &Base<'_>,
         paths: &[String],
         other_scheme: &str,
         params: &[(String, String)],
     ) -> Result<(), Mismatch> {
-        let form = signed_form(params);
-        let signature = BASE64_STANDARD.decode(signature.trim()).unwrap_or_default();
-        let fits = |url: &String| self.tokens.iter().any(|token| is_signed(token, url, &form, &signature));
         let accepted = base.urls(base.scheme, paths);
+        let keys = match self.keys_for(signature.settings) {
+            Ok(keys) => keys,
+            Err(scheme) => return Err(Mismatch::of(&accepted, None, Some(scheme))),
+        };
+        let form = signed_form(params);
+        let signature = BASE64_STANDARD.decode(signature.text.trim()).unwrap_or_default();
+        let fits = |url: &String| keys.fit(url, &form, &signature);
         if accepted.iter().any(fits) {
             return Ok(());
         }
         let almost = base.urls(other_scheme, paths).into_iter().find(fits).map(|url| without_query(&url));
+        Err(Mismatch::of(&accepted, almost, None))
+    }
+
+    /// What a request that says this of its signature may be signed with. A request without a word is signed with the auth
+    /// token, as all were until 2026.
+    fn keys_for(&self, settings: Option<&str>) -> Result<Keys<'_>, Scheme> {
+        let said = |name: &str| {
+            let pairs = settings.unwrap_or_default().split(',').filter_map(|pair| pair.split_once('='));
+            pairs.map(|(name, value)| (name.trim(), value.trim())).find(|(other, _)| *other == name)
+        };
+        let shown = |text: &str| text.chars().take(SHOWN_CHARS).collect::<String>();
+        let algorithm = said("algorithm").map(|(_, name)| name.to_ascii_uppercase());
+        match algorithm.as_deref() {
+            None | Some("HMAC_SHA1") if self.tokens.is_empty() && !self.shared_keys.is_empty() => {
+                Err(Scheme::NoToken)
+            }
+            None | Some("HMAC_SHA1") => Ok(Keys::Tokens(&self.tokens)),
+            Some("HMAC_SHA256") => {
+                let id = said("key").map_or("", |(_, id)| id);
+                let key = self.shared_keys.iter().find(|key| key.id == id);
+                key.map(Keys::Shared).ok_or_else(|| Scheme::UnknownKey(shown(id)))
+            }
+            Some(other) => Err(Scheme::UnknownAlgorithm(shown(other))),
+        }
+    }
+}
+
+impl Keys<'_> {
+    fn fit(&self, url: &str, form: &str, signature: &[u8]) -> bool {
+        match self {
+            Self::Tokens(tokens) => {
+                tokens.iter().any(|token| is_signed::<Hmac<Sha1>>(token, url, form, signature))
+            }
+            Self::Shared(key) => is_signed::<Hmac<Sha256>>(&key.secret, url, form, signature),
+        }
+    }
+}
+
+impl Mismatch {
+    fn of(accepted: &[String], almost: Option<String>, scheme: Option<Scheme>) -> Self {
         let tried: BTreeSet<String> = accepted.iter().map(|url| without_query(url)).collect();
-        Err(Mismatch { tried: tried.into_iter().collect(), almost })
+        Self { tried: tried.into_iter().collect(), almost, scheme }
     }
 }
 
@@ -109,7 +217,10 @@ impl std::error::Error for Mismatch {}
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tried, almost } = self;
+        let Self { tried, almost, scheme } = self;
+        if let Some(scheme) = scheme {
+            return write!(f, "the X-Twilio-Signature was not looked at: {scheme}");
+        }
         write!(f, "the X-Twilio-Signature fits none of {}", tried.join(", "))?;
         match almost {
             Some(url) => write!(f, ", but it fits {url}: check the scheme of PUBLIC_URL"),
@@ -178,14 +289,14 @@ fn signed_form(params: &[(String, String)]) -> String {
     pieces.collect()
 }
 
-fn is_signed(token: &SecretString, url: &str, form: &str, signature: &[u8]) -> bool {
+fn is_signed<M: Mac + KeyInit>(secret: &SecretString, url: &str, form: &str, signature: &[u8]) -> bool {
     // `verify_slice` takes the same time wherever the difference is.
-    keyed(token.expose_secret(), url, form).is_some_and(|mac| mac.verify_slice(signature).is_ok())
+    keyed::<M>(secret.expose_secret(), url, form).is_some_and(|mac| mac.verify_slice(signature).is_ok())
 }
 
 /// HMAC takes keys of every length, so there is always one.
-fn keyed(token: &str, url: &str, form: &str) -> Option<Hmac<Sha1>> {
-    let mac = Hmac::<Sha1>::new_from_slice(token.as_bytes()).ok()?;
+fn keyed<M: Mac + KeyInit>(secret: &str, url: &str, form: &str) -> Option<M> {
+    let mac = <M as KeyInit>::new_from_slice(secret.as_bytes()).ok()?;
     Some(mac.chain_update(url).chain_update(form))
 }
 
@@ -213,6 +324,8 @@ mod tests {
         params: Vec<(String, String)>,
         signed: String,
         signature: String,
+        /// The same with a shared key, by HMAC-SHA256.
+        shared: String,
         accepted: bool,
     }
 
@@ -242,6 +355,8 @@ mod tests {
         assert!(vectors.requests.len() > 200 && vectors.upgrades.len() > 10);
         for v in &vectors.requests {
             assert_eq!(sign(&v.token, &v.signed, &v.params), v.signature, "{}", v.name);
+            let key = SharedKey { id: "WK1".to_owned(), secret: v.token.as_str().into() };
+            assert_eq!(sign_shared(&key, &v.signed, &v.params), v.shared, "{}", v.name);
             assert_eq!(Pairs::parse(v.body.as_bytes()).unwrap().as_slice(), v.params, "{}", v.name);
         }
         for v in &vectors.upgrades {
@@ -253,8 +368,12 @@ mod tests {
     fn every_webhook_of_the_vectors_is_judged_as_written_there() {
         for v in vectors().requests {
             let url = PublicUrl::parse(&v.public_url).unwrap();
-            let verdict =
-                verifier(&["another", &v.token]).verify_request(&v.signature, &url, &v.target, &v.params);
+            let verdict = verifier(&["another", &v.token]).verify_request(
+                v.signature.as_str(),
+                &url,
+                &v.target,
+                &v.params,
+            );
             assert_eq!(verdict.is_ok(), v.accepted, "{}: {verdict:?}", v.name);
         }
     }
@@ -263,7 +382,8 @@ mod tests {
     fn every_upgrade_of_the_vectors_is_judged_as_written_there() {
         for v in vectors().upgrades {
             let url = StreamUrl::parse(&v.stream_url).unwrap();
-            let verdict = verifier(&["another", &v.token]).verify_upgrade(&v.signature, &url, &v.path);
+            let verdict =
+                verifier(&["another", &v.token]).verify_upgrade(v.signature.as_str(), &url, &v.path);
             assert_eq!(verdict.is_ok(), v.accepted, "{}: {verdict:?}", v.name);
         }
     }
@@ -292,6 +412,62 @@ mod tests {
         }
     }
 
+    const VOICE: &str = "https://voice.example.com/twilio/voice";
+
+    fn known() -> (SharedKey, PublicUrl, Vec<(String, String)>) {
+        let key =
+            SharedKey { id: "WK1".to_owned(), secret: "2b7e151628aed2a6abf7158809cf4f3c".to_owned().into() };
+        let params = [
+            ("CallSid", "CA00000000000000000000000000000001"),
+            ("From", "+14155550123"),
+            ("To", "+15005550006"),
+        ];
+        let params = params.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        (key, PublicUrl::parse("https://voice.example.com").unwrap(), params.into())
+    }
+
+    #[test]
+    fn a_header_chooses_among_the_schemes_that_are_configured_and_opens_none() {
+        let (key, url, params) = known();
+        let (sha1, sha256) = (sign("token", VOICE, &params), sign_shared(&key, VOICE, &params));
+        let named = "key=WK1,algorithm=HMAC_SHA256";
+        let token_only = verifier(&["token"]);
+        let key_only = verifier(&[]).with_shared_keys(vec![key.clone()]);
+        let both = verifier(&["token"]).with_shared_keys(vec![key.clone()]);
+        let verdict = |verifier: &Verifier, text: &str, settings: Option<&str>| {
+            verifier.verify_request(Signature { text, settings }, &url, "/twilio/voice", &params)
+        };
+        for (verifier, text, settings) in [
+            (&token_only, &sha1, None),
+            (&token_only, &sha1, Some("algorithm=HMAC_SHA1")),
+            (&key_only, &sha256, Some(named)),
+            (&both, &sha1, None),
+            (&both, &sha256, Some(named)),
+            (&both, &sha256, Some(" algorithm=HMAC_SHA256 , key=WK1 , more=1")),
+        ] {
+            assert_eq!(verdict(verifier, text, settings), Ok(()), "{settings:?}");
+        }
+        let unknown = |id: &str| Some(Scheme::UnknownKey(id.to_owned()));
+        let odd = || Some(Scheme::UnknownAlgorithm("NONE".to_owned()));
+        for (verifier, text, settings, scheme) in [
+            // What was taken before is not taken any more, whatever the header says.
+            (&key_only, &sha1, None, Some(Scheme::NoToken)),
+            (&key_only, &sha1, Some("key=WK1,algorithm=HMAC_SHA1"), Some(Scheme::NoToken)),
+            (&key_only, &sha1, Some(named), None),
+            // A key nobody configured, or none, or the wrong kind of signature.
+            (&token_only, &sha256, Some(named), unknown("WK1")),
+            (&both, &sha256, Some("key=WK2,algorithm=HMAC_SHA256"), unknown("WK2")),
+            (&both, &sha256, Some("algorithm=HMAC_SHA256"), unknown("")),
+            (&both, &sha1, Some(named), None),
+            (&both, &sha256, None, None),
+            (&both, &sha256, Some("key=WK1"), None),
+            (&both, &sha1, Some("key=WK1,algorithm=none"), odd()),
+        ] {
+            let mismatch = verdict(verifier, text, settings).unwrap_err();
+            assert_eq!(mismatch.scheme, scheme, "{settings:?}: {mismatch}");
+        }
+    }
+
     #[test]
     fn a_mismatch_names_urls_but_neither_token_nor_people() {
         let url = PublicUrl::parse("https://voice.example.com").unwrap();
@@ -307,11 +483,11 @@ mod tests {
     fn a_wrong_scheme_is_refused_and_named() {
         let wss = StreamUrl::parse("wss://voice.example.com/m").unwrap();
         let signature = sign("t", "https://voice.example.com/m", &[]);
-        let mismatch = verifier(&["t"]).verify_upgrade(&signature, &wss, "/m").unwrap_err();
+        let mismatch = verifier(&["t"]).verify_upgrade(signature.as_str(), &wss, "/m").unwrap_err();
         assert_eq!(mismatch.almost.as_deref(), Some("https://voice.example.com/m"));
         let https = PublicUrl::parse("https://voice.example.com").unwrap();
         let signature = sign("t", "http://voice.example.com/v", &[]);
-        let mismatch = verifier(&["t"]).verify_request(&signature, &https, "/v", &[]).unwrap_err();
+        let mismatch = verifier(&["t"]).verify_request(signature.as_str(), &https, "/v", &[]).unwrap_err();
         assert_eq!(mismatch.almost.as_deref(), Some("http://voice.example.com/v"));
     }
 }
