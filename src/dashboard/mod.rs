@@ -14,6 +14,7 @@ mod health;
 mod ladder;
 mod login;
 mod now;
+mod operate;
 mod replay;
 mod words;
 
@@ -25,7 +26,8 @@ pub use self::feed::{Cursor, Feed, Sheet};
 pub use self::frame::{Frame, Here, SCRIPT, STYLE, asset_version};
 pub use self::health::{HealthPage, Light, Trace, health_page};
 pub use self::ladder::{Diagnosis, Ladder, Stream};
-pub use self::login::{login_page, sorry_page};
+pub use self::login::{DoorWord, login_page, sorry_page};
 pub use self::now::now_page;
+pub use self::operate::operate_piece;
 pub use self::replay::{ReplayLine, ReplayPage, replay_page};
 pub use self::words::{ago, masked};

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::badge::Viewer;
+use super::operate::notice;
 use super::{READ_PATIENCE, sorry, within};
 use crate::bridge::{Shelf, step_of};
 use crate::call::event_log;
@@ -52,15 +53,6 @@ pub(super) async fn show(
             call_page(&app.frame(Some(&viewer)), &page).into_response()
         }
         Err(sorry) => sorry,
-    }
-}
-
-fn notice(did: &str) -> Option<&'static str> {
-    match did {
-        "done" => Some("Told. What is under way is said to its end first."),
-        "not-here" => Some("Not done: the call is over, or another instance carries it."),
-        "not-done" => Some("Not done: there was nothing to say, or no such destination."),
-        _ => None,
     }
 }
 
