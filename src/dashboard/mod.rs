@@ -18,7 +18,7 @@ mod operate;
 mod replay;
 mod words;
 
-pub use self::businesses::{BusinessForm, Remark, business_form, business_list};
+pub use self::businesses::{BusinessForm, Remark, TurnForm, business_form, business_list};
 pub use self::call::{Audio, CallPage, call_page, live_pieces, turns_of};
 pub use self::calls::{CallSearch, CallsPage, calls_page};
 pub use self::elsewhere::Elsewhere;

@@ -110,6 +110,6 @@ impl super::Window {
 impl Fields {
     /// The value of a field; empty when it was not sent.
     pub(super) fn get(&self, name: &str) -> &str {
-        self.all(name).next().unwrap_or_default()
+        self.sent(name).unwrap_or_default()
     }
 }

@@ -79,7 +79,7 @@ async fn without_a_badge_people_are_led_to_the_door_and_programs_are_told() {
             assert_eq!(ask(&house, request, "").await.status.as_u16(), 303, "{path} {badge}");
         }
     }
-    for path in ["/calls", "/live/poll", "/live"] {
+    for path in ["/calls", "/calls/CA1/operate", "/live/poll", "/live"] {
         assert_eq!(ask(&house, Request::get(path), "").await.status.as_u16(), 401, "{path}");
     }
     let told = ask(&house, Request::get("/"), "").await;
