@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use self::grace::Grace;
-use crate::bridge::{Bridge, BridgeSettings, OrphanSettings, forget_old_logs};
+use crate::bridge::{Bridge, BridgeSettings, Order, OrphanSettings, forget_old_logs};
 use crate::clients::{
     Auth, Credentials, Reach, RealtimeClient, RealtimeSettings, TwilioRest, WebhookClient, WebhookSettings,
     tls_with_public_roots,
@@ -49,6 +49,7 @@ pub struct Server {
     drain: Drain,
     instance: InstanceId,
     store: Store,
+    calls: Registry<Order>,
     traces: Option<Arc<Traces>>,
 }
 
@@ -140,7 +141,7 @@ impl Server {
             limits_patience: http::LIMITS_PATIENCE,
             bridge,
             twilio,
-            registry,
+            registry: registry.clone(),
             verifier: Verifier::new(tokens(config.twilio.auth, &config.storage).await?)
                 .with_shared_keys(config.twilio.shared_keys.into_iter().map(shared_key).collect()),
             pass_key: PassKey::new(config.stream_token_secret.unwrap_or_else(new_secret)),
@@ -153,7 +154,13 @@ impl Server {
             tasks: tasks.clone(),
             clock: telemetry::wall_clock,
         };
-        Ok(Self { routes: http::routes(Arc::new(app)), tasks, drain: config.drain, instance, store, traces })
+        let routes = http::routes(Arc::new(app));
+        Ok(Self { routes, tasks, drain: config.drain, instance, store, calls: registry, traces })
+    }
+
+    /// The calls it carries.
+    pub fn calls(&self) -> &Registry<Order> {
+        &self.calls
     }
 
     /// Every task of the server, and the words that end them.

@@ -1,9 +1,13 @@
 //! *Businesses*: whose phones are answered, and how.
 
+mod advanced;
+mod fields;
+
 use maud::{Markup, html};
 
+use self::fields::{field, invalid_at, place, text, word, wrong_at};
 use super::{Frame, Here};
-use crate::domain::{Business, Fallback, Plan, Tool, Voice};
+use crate::domain::{Business, Fallback, Plan, Tool, TurnDetection, Voice, WebhookSecret};
 
 /// Something to be said of a field.
 #[derive(Debug, Clone)]
@@ -12,6 +16,21 @@ pub struct Remark {
     pub pointer: String,
     /// What.
     pub says: String,
+}
+
+/// How the end of a turn is found, as a form says it: what is empty is as usual.
+#[derive(Debug, Clone, Default)]
+pub struct TurnForm {
+    /// `server_vad` or `semantic_vad`; nothing for what is usual.
+    pub kind: String,
+    /// By loudness: how loud speech is, 0 to 1.
+    pub threshold: String,
+    /// By loudness: milliseconds before the beginning that belong to the turn.
+    pub prefix_padding_ms: String,
+    /// By loudness: milliseconds of silence after which it is over.
+    pub silence_duration_ms: String,
+    /// By meaning: how eagerly it is answered.
+    pub eagerness: String,
 }
 
 /// A form, as it was filled in.
@@ -45,6 +64,18 @@ pub struct BusinessForm {
     pub fallback_words: String,
     /// Whether calls are recorded.
     pub recording: bool,
+    /// What is said first then.
+    pub announcement: String,
+    /// How the end of a turn is found.
+    pub turn: TurnForm,
+    /// How hard the model thinks.
+    pub effort: String,
+    /// Where the business is told of its calls; nowhere, when it is empty.
+    pub webhook_url: String,
+    /// What signs it, when it was typed. What is kept is never shown.
+    pub webhook_secret: Option<WebhookSecret>,
+    /// Whether one is kept.
+    pub has_secret: bool,
     /// What the stored document was when the form was shown.
     pub seen: String,
 }
@@ -59,6 +90,7 @@ impl BusinessForm {
             voice: Voice::default().as_str().to_owned(),
             language: "en".to_owned(),
             tools: vec!["end_call".to_owned(), "take_message".to_owned()],
+            turn: TurnForm::of(&TurnDetection::default()),
             ..Self::default()
         }
     }
@@ -90,7 +122,30 @@ impl BusinessForm {
             fallback: fallback.to_owned(),
             fallback_words,
             recording: business.recording,
+            announcement: business.recording_announcement.clone().unwrap_or_default(),
+            turn: TurnForm::of(&business.turn_detection),
+            effort: business.reasoning_effort.clone().unwrap_or_default(),
+            webhook_url: business.webhook.as_ref().map(|webhook| webhook.url.clone()).unwrap_or_default(),
+            webhook_secret: None,
+            has_secret: business.webhook.is_some(),
             seen,
+        }
+    }
+}
+
+impl TurnForm {
+    fn of(turn: &TurnDetection) -> Self {
+        match turn {
+            TurnDetection::ServerVad { threshold, prefix_padding_ms, silence_duration_ms } => Self {
+                kind: "server_vad".to_owned(),
+                threshold: threshold.to_string(),
+                prefix_padding_ms: prefix_padding_ms.to_string(),
+                silence_duration_ms: silence_duration_ms.to_string(),
+                eagerness: String::new(),
+            },
+            TurnDetection::SemanticVad { eagerness } => {
+                Self { kind: "semantic_vad".to_owned(), eagerness: eagerness.clone(), ..Self::default() }
+            }
         }
     }
 }
@@ -157,8 +212,8 @@ pub fn business_form(
             (frame.sealed())
             input type="hidden" name="seen" value=(form.seen);
             div.columns {
-                div { (who(form, plans, remarks)) (how(form, remarks)) }
-                div { (may(form, remarks)) }
+                div { (who(form, plans, remarks)) (how(form, remarks)) (advanced::turns(form, remarks)) }
+                div { (may(form, remarks)) (advanced::recorded(form, remarks)) (advanced::told(form, remarks)) }
             }
             button type="submit" { @if form.exists { "Save" } @else { "Create" } }
         }
@@ -194,7 +249,7 @@ fn who(form: &BusinessForm, plans: &[Plan], remarks: &[Remark]) -> Markup {
             }
         }))
         (field("lines", "Lines", "One number in a row, like +15551234567.", "/lines", remarks, &|wrong| html! {
-            textarea #lines name="lines" rows="3" aria-invalid=[wrong] aria-describedby="lines-more" { (form.lines) }
+            textarea #lines name="lines" rows="3" aria-invalid=[wrong] aria-describedby="lines-more" { "\n" (form.lines) }
         }))
     }
 }
@@ -203,10 +258,10 @@ fn how(form: &BusinessForm, remarks: &[Remark]) -> Markup {
     html! {
         h2 { "How it answers" }
         (field("greeting", "Greeting", "The first sentence a caller hears, word for word.", "/greeting", remarks, &|wrong| html! {
-            textarea #greeting name="greeting" rows="2" required aria-invalid=[wrong] aria-describedby="greeting-more" { (form.greeting) }
+            textarea #greeting name="greeting" rows="2" required aria-invalid=[wrong] aria-describedby="greeting-more" { "\n" (form.greeting) }
         }))
         (field("instructions", "Instructions", "How the model should behave, and what it should know.", "/instructions", remarks, &|wrong| html! {
-            textarea #instructions name="instructions" rows="9" required aria-invalid=[wrong] aria-describedby="instructions-more" { (form.instructions) }
+            textarea #instructions name="instructions" rows="9" required aria-invalid=[wrong] aria-describedby="instructions-more" { "\n" (form.instructions) }
         }))
         div.pair {
             (field("voice", "Voice", "", "/voice", remarks, &|wrong| html! {
@@ -234,84 +289,35 @@ fn may(form: &BusinessForm, remarks: &[Remark]) -> Markup {
             ] {
                 label.check { input type="checkbox" name="tools" value=(word(tool)) checked[form.tools.iter().any(|it| it == word(tool))]; (words) }
             }
-            label.check { input type="checkbox" name="recording" value="on" checked[form.recording]; "Record calls, where the plan allows it" }
+            (wrong_at("/tools", remarks))
         }
         fieldset {
             legend { "Destinations" }
             p.hint { "A name for the model, one for people, and a number. An empty row is none." }
             @for (at, [id, label, number]) in rows.enumerate() {
                 div.field {
+                    @let called = |what: &str| format!("/destinations/{at}/{what}");
+                    @let more = format!("destination-{at}-more");
                     div.pair {
-                        input name="destination-id" value=(id) placeholder="front-office" aria-label={ "Destination " (at + 1) ", id" };
-                        input name="destination-label" value=(label) placeholder="the front office" aria-label={ "Destination " (at + 1) ", label" };
+                        input name="destination-id" value=(id) placeholder="front-office" aria-label={ "Destination " (at + 1) ", id" } aria-invalid=[invalid_at(&called("id"), remarks)] aria-describedby=(more);
+                        input name="destination-label" value=(label) placeholder="the front office" aria-label={ "Destination " (at + 1) ", label" } aria-invalid=[invalid_at(&called("label"), remarks)] aria-describedby=(more);
                     }
-                    input name="destination-number" value=(number) placeholder="+15550001111" inputmode="tel" aria-label={ "Destination " (at + 1) ", number" };
-                    (wrong_at(&format!("/destinations/{at}"), remarks))
+                    input name="destination-number" value=(number) placeholder="+15550001111" inputmode="tel" aria-label={ "Destination " (at + 1) ", number" } aria-invalid=[invalid_at(&called("number"), remarks)] aria-describedby=(more);
+                    div id=(more) { (wrong_at(&format!("/destinations/{at}"), remarks)) }
                 }
             }
         }
         h2 { "When no model can answer" }
-        (field("fallback", "Fallback", "", "/fallback", remarks, &|wrong| html! {
-            select #fallback name="fallback" aria-invalid=[wrong] aria-describedby="fallback-more" {
+        div.field {
+            label for="fallback" { "Fallback" }
+            select #fallback name="fallback" {
                 @for (value, words) in [("", "Voicemail, with our words"), ("voicemail", "Voicemail, with these words"), ("message", "Say this, and end"), ("transfer", "Ring this destination")] {
                     option value=(value) selected[value == form.fallback] { (words) }
                 }
             }
+        }
+        (field("fallback-words", "Words, or the id of the destination", "", "/fallback", remarks, &|wrong| html! {
+            input #fallback-words name="fallback-words" value=(form.fallback_words) aria-invalid=[wrong] aria-describedby="fallback-words-more";
         }))
-        div.field {
-            label for="fallback-words" { "Words, or the id of the destination" }
-            input #fallback-words name="fallback-words" value=(form.fallback_words);
-        }
-    }
-}
-
-fn text(name: &'static str, label: &str, hint: &str, value: &str, remarks: &[Remark]) -> Markup {
-    field(name, label, hint, &format!("/{name}"), remarks, &|wrong| {
-        html! { input id=(name) name=(name) value=(value) required aria-invalid=[wrong] aria-describedby={ (name) "-more" }; }
-    })
-}
-
-fn field(
-    name: &str,
-    label: &str,
-    hint: &str,
-    pointer: &str,
-    remarks: &[Remark],
-    input: &dyn Fn(Option<&'static str>) -> Markup,
-) -> Markup {
-    let is_wrong = remarks.iter().any(|remark| remark.pointer.starts_with(pointer));
-    html! {
-        div.field {
-            label for=(name) { (label) }
-            (input(is_wrong.then_some("true")))
-            div id={ (name) "-more" } {
-                @if !hint.is_empty() { p.hint { (hint) } }
-                (wrong_at(pointer, remarks))
-            }
-        }
-    }
-}
-
-fn wrong_at(pointer: &str, remarks: &[Remark]) -> Markup {
-    html! {
-        @for remark in remarks.iter().filter(|remark| remark.pointer.starts_with(pointer)) { p.wrong { (remark.says) } }
-    }
-}
-
-/// `/lines/0` as a person says it.
-fn place(pointer: &str) -> String {
-    let words: Vec<String> = pointer
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .map(|part| part.parse::<usize>().map_or(part.to_owned(), |number| (number + 1).to_string()))
-        .collect();
-    if words.is_empty() { "the form".to_owned() } else { words.join(" ") }
-}
-
-fn word(tool: Tool) -> &'static str {
-    match tool {
-        Tool::EndCall => "end_call",
-        Tool::TransferCall => "transfer_call",
-        Tool::TakeMessage => "take_message",
     }
 }

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::ladder::{Diagnosis, Ladder};
 use super::now::{meter, speaker_word, state, talk_time};
+use super::operate::{Place, forms};
 use super::words::{clock, day_and_time, ending, length, masked, sentence, wait};
 use super::{Frame, Here};
 use crate::domain::{CallRecord, Speaker, Turn, Usage, Voicemail};
@@ -68,7 +69,7 @@ pub fn call_page(frame: &Frame<'_>, page: &CallPage) -> Markup {
                 p { (sentence(&says)) }
             }
         }
-        @if live { (actions(page, frame)) }
+        @if live && let Some((shown, _)) = &page.shown { (forms(frame, shown, Place::Call)) }
         div.columns {
             section aria-labelledby="way" {
                 h2 #way { "Ladder" }
@@ -148,39 +149,6 @@ fn answer_delay(turns: &[Turn]) -> Option<u64> {
     let mut waits: Vec<u64> = turns.iter().filter_map(|turn| turn.answer_delay_ms).collect();
     waits.sort_unstable();
     waits.get(waits.len() / 2).copied()
-}
-
-fn actions(page: &CallPage, frame: &Frame<'_>) -> Markup {
-    let Some((shown, _)) = &page.shown else { return Markup::default() };
-    let to = |what: &str| format!("{}/calls/{}/{what}", frame.base, page.record.call);
-    html! {
-        section.actions aria-label="What you can do" {
-            form method="post" action=(to("say")) {
-                (frame.sealed())
-                div {
-                    label for="say" { "Have the model say" }
-                    input #say name="words" required maxlength="500" placeholder="We close in ten minutes." autocomplete="off";
-                }
-                button type="submit" { "Say" }
-            }
-            @if !shown.destinations.is_empty() {
-                form method="post" action=(to("transfer")) {
-                    (frame.sealed())
-                    div {
-                        label for="to" { "Transfer to" }
-                        select #to name="to" {
-                            @for (id, label) in &shown.destinations { option value=(id) { (label) } }
-                        }
-                    }
-                    button.quiet type="submit" data-sure="Transfer this caller?" { "Transfer" }
-                }
-            }
-            form method="post" action=(to("hang-up")) {
-                (frame.sealed())
-                button.danger type="submit" data-sure="End this call with a goodbye?" { "Hang up" }
-            }
-        }
-    }
 }
 
 fn transcript(turns: &[Turn]) -> Markup {

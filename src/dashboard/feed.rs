@@ -14,7 +14,7 @@ use std::sync::Arc;
 use maud::{Markup, PreEscaped, html};
 use tokio::sync::watch;
 
-use super::now;
+use super::now::{self, Item};
 use crate::domain::CallSid;
 use crate::registry::{Board, Voices};
 
@@ -49,6 +49,7 @@ pub struct Sheet {
 
 struct Row {
     began_ms: i64,
+    who: Box<str>,
     /// What it was made from, at so many changes.
     board: Arc<Board>,
     changes: u64,
@@ -143,7 +144,7 @@ impl Sheet {
     pub fn snapshot(&self) -> String {
         let mut rows: Vec<_> = self.rows.iter().collect();
         rows.sort_by_key(|(_, row)| Reverse(row.began_ms));
-        let rows = html! { @for (call, row) in rows { (row.item(call)) } };
+        let rows = html! { @for (call, row) in rows { (row.item(&self.base, call)) } };
         html! { (self.counted()) (now::list(&rows)) (self.at()) }.into_string()
     }
 
@@ -164,7 +165,7 @@ impl Sheet {
         }
         for (call, row) in &self.rows {
             if row.entered_at > *seen {
-                pieces.push_str(&row.item(call).into_string());
+                pieces.push_str(&row.item(&self.base, call).into_string());
                 continue;
             }
             if row.row_at > *seen {
@@ -193,12 +194,12 @@ impl Sheet {
 impl Row {
     fn new(base: &str, call: &CallSid, board: &Arc<Board>, number: u64) -> Self {
         let (changes, voices) = (board.changes(), board.voices());
-        let began_ms = board.look(|shown| shown.began_ms);
+        let (began_ms, who) = board.look(|shown| (shown.began_ms, now::who(shown).into()));
         let row = board.look(|shown| now::row(base, shown)).into_string().into();
         let meter = now::meter(call.as_str(), voices).into_string().into();
         let (entered_at, row_at, meter_at) = (number, number, number);
         let board = Arc::clone(board);
-        Self { began_ms, board, changes, voices, entered_at, row, row_at, meter, meter_at }
+        Self { began_ms, who, board, changes, voices, entered_at, row, row_at, meter, meter_at }
     }
 
     /// Says whether anything of it is new.
@@ -223,8 +224,9 @@ impl Row {
         changed
     }
 
-    fn item(&self, call: &CallSid) -> Markup {
-        now::item(call.as_str(), &PreEscaped(&*self.row), &PreEscaped(&*self.meter))
+    fn item(&self, base: &str, call: &CallSid) -> Markup {
+        let (row, meter) = (PreEscaped(&*self.row), PreEscaped(&*self.meter));
+        now::item(&Item { base, call, who: &self.who, row, meter })
     }
 }
 

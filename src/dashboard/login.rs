@@ -4,10 +4,28 @@ use maud::{Markup, html};
 
 use super::Frame;
 
-/// Asks for the token; `wrong` says why the last try did not do.
-pub fn login_page(frame: &Frame<'_>, next: &str, wrong: Option<&str>) -> Markup {
+/// What is said at the door.
+#[derive(Debug, Clone, Copy)]
+pub enum DoorWord<'a> {
+    /// Nothing: somebody comes.
+    Nothing,
+    /// Why the last try did not do.
+    Wrong(&'a str),
+    /// Somebody has logged out.
+    Left,
+}
+
+/// Asks for the token.
+pub fn login_page(frame: &Frame<'_>, next: &str, word: DoorWord<'_>) -> Markup {
+    let wrong = if let DoorWord::Wrong(why) = word { Some(why) } else { None };
     let main = html! {
         h1 { "Log in" }
+        @if matches!(word, DoorWord::Left) {
+            p.notice role="status" {
+                "You are logged out in this browser. On another instance, a copy of its cookie would be good for the rest of \
+                 its twelve hours; a new " code { "ADMIN_TOKEN" } " ends all at once."
+            }
+        }
         form.card method="post" action={ (frame.base) "/login" } {
             input type="hidden" name="next" value=(next);
             label for="token" { "Token" }

@@ -5,13 +5,14 @@ use maud::{Markup, PreEscaped, html};
 use super::feed::Sheet;
 use super::words::{intention, masked, wait};
 use super::{Frame, Here};
-use crate::domain::Speaker;
+use crate::domain::{CallSid, Speaker};
 use crate::registry::{Shown, State, Voices};
 
-/// The page, with the calls as they stand on the sheet.
-pub fn now_page(frame: &Frame<'_>, sheet: &Sheet) -> Markup {
+/// The page, with the calls as they stand on the sheet; `notice` says what became of a wish of the operator's.
+pub fn now_page(frame: &Frame<'_>, sheet: &Sheet, notice: Option<&str>) -> Markup {
     let main = html! {
         h1 { "Now" }
+        @if let Some(words) = notice { p.notice role="status" { (words) } }
         (PreEscaped(sheet.snapshot()))
     };
     frame.page("Now", Here::Now, Some("/live"), &main)
@@ -41,9 +42,34 @@ pub(super) fn list(rows: &Markup) -> Markup {
     }
 }
 
-/// A call in the list: what changes rarely and what changes always are pieces of their own.
-pub(super) fn item(call: &str, row: &PreEscaped<&str>, meter: &PreEscaped<&str>) -> Markup {
-    html! { li id={ "call-" (call) } data-into="calls" { (row) (meter) } }
+/// A call in the list: what changes rarely and what changes always are pieces of their own. What stands behind them is the
+/// viewer's alone, opened or half written in, and never changed by the feed.
+pub(super) fn item(item: &Item<'_>) -> Markup {
+    let Item { base, call, who, row, meter } = item;
+    html! {
+        li id={ "call-" (call) } data-into="calls" {
+            (row) (meter)
+            details.act id={ "act-" (call) } name="act" data-keep data-fill={ "/calls/" (call) "/operate" } {
+                summary aria-label={ "Act on the call of " (who) } title="Act on this call" { "⋯" }
+                div { a href={ (base) "/calls/" (call) } { "Open the call" } " to act on it." }
+            }
+        }
+    }
+}
+
+/// The parts of a call in the list.
+pub(super) struct Item<'a> {
+    pub(super) base: &'a str,
+    pub(super) call: &'a CallSid,
+    /// The business and its caller, as a screen reader says them.
+    pub(super) who: &'a str,
+    pub(super) row: PreEscaped<&'a str>,
+    pub(super) meter: PreEscaped<&'a str>,
+}
+
+/// Who talks, in a few words: two calls of one business have two callers.
+pub(super) fn who(shown: &Shown) -> String {
+    format!("{}, {}", shown.name, masked(&shown.from))
 }
 
 /// What changes at a turn.

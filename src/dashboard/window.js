@@ -1,5 +1,5 @@
-// Keeps a page up to date: pieces of HTML come by the socket, or are asked for, and each takes the place of the piece with
-// its id. Everything else about a page works without this.
+// Keeps a page up to date: pieces of HTML come by the socket, or are asked for, and the piece with its id becomes what each
+// says. Everything else about a page works without this.
 "use strict";
 (() => {
   const FAILURES = 3; // then the page asks
@@ -14,19 +14,55 @@
   let asking = 0;
 
   function put(piece) {
-    if (piece.id === "at") {
-      seen = piece.dataset.at;
-    }
+    if (piece.id === "at") seen = piece.dataset.at;
     const old = piece.id && document.getElementById(piece.id);
     if (piece.dataset.gone !== undefined) {
+      if (old?.contains(document.activeElement)) document.getElementById("main").focus();
       old?.remove();
     } else if (old) {
-      if (old.outerHTML === piece.outerHTML) return;
-      const focused = old.contains(document.activeElement) && document.activeElement.id;
-      old.replaceWith(piece);
-      if (focused) document.getElementById(focused)?.focus();
+      follow(old, piece);
     } else if (piece.dataset.into) {
       document.getElementById(piece.dataset.into)?.prepend(piece);
+    }
+  }
+
+  // What is there becomes what was told, and where nothing changed it is not touched: focus stays, and what was opened or
+  // written by hand, and a bar that moves is the same bar.
+  function follow(old, told) {
+    if (old.nodeType !== Node.ELEMENT_NODE) {
+      if (old.data !== told.data) old.data = told.data;
+      return;
+    }
+    if (old.dataset.keep !== undefined) return;
+    for (const { name, value } of told.attributes) {
+      if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    }
+    for (const { name } of [...old.attributes]) {
+      if (!told.hasAttribute(name)) old.removeAttribute(name);
+    }
+    if (old.dataset.since === undefined) followInside(old, told); // else it ticks
+  }
+
+  function followInside(old, told) {
+    const ids = new Set([...told.children].map((child) => child.id));
+    for (const child of [...old.children]) {
+      if (child.id && !ids.has(child.id)) child.remove();
+    }
+    let place = old.firstChild;
+    for (const child of [...told.childNodes]) {
+      const known = child.id ? document.getElementById(child.id) : place;
+      if (known?.parentNode !== old || known.nodeName !== child.nodeName || (known.id ?? "") !== (child.id ?? "")) {
+        old.insertBefore(child, place);
+        continue;
+      }
+      if (known === place) place = place.nextSibling;
+      else old.insertBefore(known, place);
+      follow(known, child);
+    }
+    while (place) {
+      const next = place.nextSibling;
+      place.remove();
+      place = next;
     }
   }
 
@@ -110,6 +146,30 @@
   addEventListener("submit", (event) => {
     const words = event.submitter?.dataset.sure;
     if (words && !confirm(words)) event.preventDefault();
+  });
+
+  // What can be done with a call is asked for when somebody wants to do it. If it cannot be had, the way to its page stays.
+  addEventListener(
+    "toggle",
+    async ({ target }) => {
+      const { fill } = target.dataset;
+      if (!fill || !target.open) return;
+      delete target.dataset.fill;
+      try {
+        const answer = await fetch(base + fill, { credentials: "same-origin", redirect: "manual" });
+        if (!answer.ok) throw answer;
+        target.lastElementChild.innerHTML = await answer.text();
+      } catch {
+        target.dataset.fill = fill;
+      }
+    },
+    true,
+  );
+  addEventListener("keydown", (event) => {
+    const unfolded = event.key === "Escape" && event.target.closest?.("details[open]");
+    if (!unfolded) return;
+    unfolded.open = false;
+    unfolded.querySelector("summary").focus();
   });
 
   tick();

@@ -164,6 +164,11 @@ pub enum TurnDetection {
     },
 }
 
+impl TurnDetection {
+    /// What `eagerness` may be, as OpenAI Realtime documents it.
+    pub const EAGERNESS: [&str; 4] = ["low", "medium", "high", "auto"];
+}
+
 impl Default for TurnDetection {
     fn default() -> Self {
         Self::ServerVad {
@@ -199,6 +204,9 @@ fn english() -> String {
 }
 
 impl Business {
+    /// What `reasoning_effort` may be, as OpenAI Realtime documents it.
+    pub const EFFORTS: [&str; 5] = ["minimal", "low", "medium", "high", "xhigh"];
+
     /// The destination of that id, if the business has configured it.
     pub fn destination(&self, id: &DestinationId) -> Option<&Destination> {
         self.destinations.iter().find(|destination| destination.id == *id)

@@ -21,6 +21,7 @@ mod metrics;
 mod next;
 pub mod paths;
 mod problem;
+mod range;
 mod refusal;
 mod signed;
 mod status;

@@ -24,7 +24,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
@@ -34,6 +34,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use moka::sync::Cache;
 use secrecy::SecretString;
+use serde::Deserialize;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -55,7 +56,7 @@ const MOST_VIEWERS: usize = 200;
 /// How many event logs are run again at once: each is some hundred MB of memory for a moment, and a core.
 const MOST_REPLAYS: usize = 1;
 
-/// How many addresses that showed a wrong token are remembered for a minute.
+/// How many addresses that showed a wrong token are remembered for a minute, so that they fill no log.
 const MOST_WRONG: u64 = 10_000;
 
 /// How many badges of people who logged out are remembered until they are over anyway.
@@ -153,6 +154,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/live/poll", get(live::poll))
         .route("/calls", get(calls::list))
         .route("/calls/{sid}", get(call::show))
+        .route("/calls/{sid}/operate", get(operate::unfold))
         .route("/calls/{sid}/hang-up", post(operate::hang_up))
         .route("/calls/{sid}/transfer", post(operate::transfer))
         .route("/calls/{sid}/say", post(operate::say))
@@ -197,8 +199,19 @@ fn panicked() -> Response {
     (StatusCode::INTERNAL_SERVER_ERROR, "this page failed; the log says why\n").into_response()
 }
 
+#[derive(Debug, Deserialize)]
+struct Asked {
+    #[serde(default)]
+    did: String,
+}
+
 /// The calls in flight. Whoever opens the bare host with `curl` is told who answers there.
-async fn now(State(app): State<Arc<App>>, headers: HeaderMap, request: axum::extract::Request) -> Response {
+async fn now(
+    State(app): State<Arc<App>>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+    request: axum::extract::Request,
+) -> Response {
     use axum::extract::FromRequestParts as _;
     let person =
         headers.get(ACCEPT).and_then(|it| it.to_str().ok()).is_some_and(|it| it.contains("text/html"));
@@ -209,7 +222,8 @@ async fn now(State(app): State<Arc<App>>, headers: HeaderMap, request: axum::ext
     match Viewer::from_request_parts(&mut parts, &app).await {
         Ok(viewer) => {
             app.bring_up_to_date();
-            app.window.feed.look(|sheet| now_page(&app.frame(Some(&viewer)), sheet)).into_response()
+            let notice = operate::notice(&asked.did);
+            app.window.feed.look(|sheet| now_page(&app.frame(Some(&viewer)), sheet, notice)).into_response()
         }
         Err(stranger) => stranger,
     }

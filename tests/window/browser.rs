@@ -67,6 +67,30 @@ pub(crate) struct Browser {
     _folder: TempDir,
 }
 
+/// What the page's thread has done, in milliseconds of its own processor time: how much else the machine does is not in it.
+pub(crate) struct Work {
+    /// In scripts.
+    pub(crate) script_ms: f64,
+    /// To find styles and places.
+    pub(crate) layout_ms: f64,
+    /// In all.
+    pub(crate) thread_ms: f64,
+    /// How many nodes there are, those of no page any more among them until they are collected.
+    pub(crate) nodes: i64,
+}
+
+impl Work {
+    /// What was done since then.
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        Self {
+            script_ms: self.script_ms - before.script_ms,
+            layout_ms: self.layout_ms - before.layout_ms,
+            thread_ms: self.thread_ms - before.thread_ms,
+            nodes: self.nodes - before.nodes,
+        }
+    }
+}
+
 impl Browser {
     /// Starts one, as wide as a page on a desk.
     pub(crate) async fn start(chromium: &Path) -> Self {
@@ -108,6 +132,7 @@ impl Browser {
         for domain in ["Page.enable", "Runtime.enable", "Log.enable"] {
             browser.tell(domain, json!({})).await;
         }
+        browser.tell("Performance.enable", json!({"timeDomain": "threadTicks"})).await;
         browser
     }
 
@@ -134,6 +159,36 @@ impl Browser {
         if tokio::time::timeout(PATIENCE, wait).await.is_err() {
             let text = self.ask("document.body.innerText").await;
             panic!("it never came true: {expression}\n{text}\n{:?}", self.complaints);
+        }
+    }
+
+    /// Presses a key, as a person does.
+    pub(crate) async fn key(&mut self, name: &str, number: u8, text: &str) {
+        for kind in ["keyDown", "keyUp"] {
+            let text = if kind == "keyDown" { text } else { "" };
+            let key = json!({"type": kind, "key": name, "code": name, "windowsVirtualKeyCode": number, "text": text});
+            self.tell("Input.dispatchKeyEvent", key).await;
+        }
+    }
+
+    /// Writes where the focus is.
+    pub(crate) async fn write(&mut self, text: &str) {
+        self.tell("Input.insertText", json!({"text": text})).await;
+    }
+
+    /// What the page has done so far, by the browser's own account.
+    pub(crate) async fn work(&mut self) -> Work {
+        self.tell("HeapProfiler.collectGarbage", json!({})).await;
+        let told = self.tell("Performance.getMetrics", json!({})).await;
+        let value = |name: &str| {
+            let metric = told["metrics"].as_array().unwrap().iter().find(|metric| metric["name"] == name);
+            metric.unwrap_or_else(|| panic!("no {name} in {told}"))["value"].as_f64().unwrap()
+        };
+        Work {
+            script_ms: value("ScriptDuration") * 1_000.0,
+            layout_ms: (value("LayoutDuration") + value("RecalcStyleDuration")) * 1_000.0,
+            thread_ms: value("TaskDuration") * 1_000.0,
+            nodes: value("Nodes") as i64,
         }
     }
 

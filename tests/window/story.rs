@@ -3,19 +3,30 @@
 use std::time::Duration;
 
 use frontdesk::domain::CallSid;
-use frontdesk::sim::model::Reply;
+use frontdesk::sim::model::{ModelFault, Reply, Script};
 use frontdesk::sim::{Act, Step, When};
+use frontdesk::store::Ledger as _;
 use frontdesk::wire::twilio::signature::sign;
 
 use crate::browser::{Browser, chromium};
 use crate::house::{ACCOUNT, AUTH_TOKEN, CALLER, House, LINE, LUNA, Plans, until};
-use crate::scenes::{asks, goodbye, interrupts, script, speech};
+use crate::scenes::{asks, goodbye, interrupts, plain, script, speech};
 use crate::wire::Wire;
 
-const TOKEN: &str = "9d6f1c0f6a7c4f0c8d0a51f2c9b3e7d4";
+pub(crate) const TOKEN: &str = "9d6f1c0f6a7c4f0c8d0a51f2c9b3e7d4";
 
 const LONG: &str =
     "We are open from nine to five on every day of the week but on Sunday, and on Saturday until two";
+
+/// How long a sound on the page is, by the player that is to play it.
+const PLAYS: &str = "new Promise(done => { const audio = document.querySelector('audio'); \
+                     audio.onloadedmetadata = () => done(audio.duration); audio.onerror = () => done(-1); \
+                     audio.preload = 'metadata'; audio.load() })";
+
+/// Asks for a part of it, as a player that seeks.
+const PART: &str = "fetch(document.querySelector('audio').src, {headers: {range: 'bytes=4-7'}}) \
+                    .then(async answer => [answer.status, (await answer.arrayBuffer()).byteLength, \
+                    answer.headers.get('content-range').split('/')[0]].join())";
 
 /// Two minutes of them.
 const PATIENT_TURNS: usize = 20;
@@ -59,7 +70,7 @@ fn quiet_caller(ms: u64) -> Vec<Step> {
     vec![Step { when: When::After(ms), act: Act::HangUp }]
 }
 
-async fn log_in(browser: &mut Browser, base: &str) {
+pub(crate) async fn log_in(browser: &mut Browser, base: &str) {
     browser.open(&format!("{base}/")).await;
     browser.until("location.pathname === '/login'").await;
     browser.ask("document.querySelector('#token').value = 'wrong'; document.forms[0].requestSubmit()").await;
@@ -72,7 +83,7 @@ async fn log_in(browser: &mut Browser, base: &str) {
 }
 
 /// Looks at a page in every light, and on a telephone: it is for everybody, it fits, and its picture is taken.
-async fn pictures(browser: &mut Browser, name: &str) {
+pub(crate) async fn pictures(browser: &mut Browser, name: &str) {
     for (width, height, scheme, word) in
         [(1280, 900, "dark", "dark"), (390, 844, "light", "phone"), (1280, 900, "light", "light")]
     {
@@ -146,14 +157,9 @@ async fn a_person_logs_in_sees_a_call_come_move_and_be_interrupted_and_reads_it_
         browser.ask("document.querySelectorAll('.wave rect.caller, .wave rect.model').length").await.as_u64()
             > Some(50)
     );
-    let plays = "new Promise(done => { const audio = document.querySelector('audio'); \
-                 audio.onloadedmetadata = () => done(audio.duration); audio.onerror = () => done(-1); \
-                 audio.preload = 'metadata'; audio.load() })";
-    let seconds = browser.ask(plays).await.as_f64().unwrap();
+    let seconds = browser.ask(PLAYS).await.as_f64().unwrap();
     assert!((5.0..60.0).contains(&seconds), "the recording has {seconds} s");
-    let part = "fetch(document.querySelector('audio').src, {headers: {range: 'bytes=4-7'}}) \
-                .then(async answer => [answer.status, (await answer.arrayBuffer()).byteLength].join())";
-    assert_eq!(browser.ask(part).await, "206,4");
+    assert_eq!(browser.ask(PART).await, "206,4,bytes 4-7");
     browser.open(&format!("{page}/replay/1")).await;
     browser.until("document.querySelector('.notice').textContent.includes('identical to the byte')").await;
     pictures(&mut browser, "replay").await;
@@ -211,6 +217,87 @@ async fn an_operator_has_something_said_and_ends_a_call_from_its_page() {
     house.until_quiet().await;
     assert_eq!(report.problems(), Vec::<String>::new());
     assert_eq!(house.record(&report.call).await.ending, Some(frontdesk::domain::Ending::HungUp));
+}
+
+#[tokio::test]
+async fn an_operator_acts_from_the_list_and_what_is_half_written_survives_what_the_call_does() {
+    let Some(chromium) = chromium() else { return };
+    let answers = vec![Reply::speech(speech(2, 800), "One moment, please."); PATIENT_TURNS + 2];
+    let house = house_of("window-list", &[], answers).await;
+    let mut plan = house.plan(patient_caller());
+    plan.longest = Duration::from_secs(150);
+    let mut browser = Browser::start(&chromium).await;
+    log_in(&mut browser, &house.base).await;
+    let operate = async {
+        browser.until("document.querySelector('#calls .pill')?.textContent === 'Talking'").await;
+        browser.ask("document.querySelector('#calls summary').focus()").await;
+        browser.key("Enter", 13, "\r").await;
+        browser.until("document.querySelector('#calls .act[open] input[name=words]') !== null").await;
+        browser.key("Tab", 9, "").await;
+        browser.write("We close in ").await;
+        browser.ask("window.words = document.activeElement").await;
+        for _ in 0..2 {
+            browser.ask("window.said = document.querySelector('#calls .said').textContent").await;
+            browser.until("document.querySelector('#calls .said').textContent !== window.said").await;
+        }
+        let kept =
+            "document.activeElement === window.words && window.words.isConnected && window.words.value";
+        assert_eq!(browser.ask(kept).await, "We close in ");
+        browser.write("five minutes.").await;
+        pictures(&mut browser, "now-act").await;
+        browser.key("Enter", 13, "\r").await;
+        browser.until("document.querySelector('.notice')?.textContent.startsWith('Told.')").await;
+        assert_eq!(browser.ask("location.pathname").await, "/");
+        let asked = async || {
+            let asks = house.said_to_model(0, "response.create");
+            asks.iter().any(|ask| ask.to_string().contains("We close in five minutes."))
+        };
+        until("the model was not asked to say it", asked).await;
+        browser.ask("document.querySelector('#calls summary').click()").await;
+        browser.until("document.querySelector('#calls form[action$=transfer] option') !== null").await;
+        browser.ask("document.querySelector('#calls .act input[name=words]').focus()").await;
+        browser.key("Escape", 27, "").await;
+        let folded = "document.querySelector('#calls .act').open === false && document.activeElement.tagName";
+        assert_eq!(browser.ask(folded).await, "SUMMARY");
+        browser
+            .ask(
+                "window.confirm = () => true; document.querySelector('#calls form[action$=hang-up] button').click()",
+            )
+            .await;
+        browser.until("document.querySelectorAll('#calls > li').length === 0").await;
+        assert_eq!(browser.ask("location.pathname + location.search").await, "/?did=done");
+    };
+    let (report, ()) = tokio::join!(house.phone.call(plan), operate);
+    house.until_quiet().await;
+    assert_eq!(report.problems(), Vec::<String>::new());
+    assert_eq!(house.record(&report.call).await.ending, Some(frontdesk::domain::Ending::HungUp));
+    browser.complaints.retain(|complaint| !(complaint.contains("403") && complaint.contains("/login")));
+    assert_eq!(browser.complaints, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_voicemail_is_on_the_page_of_its_call_and_heard_there_in_parts() {
+    let Some(chromium) = chromium() else { return };
+    let script = Script { faults: vec![ModelFault::RefuseHandshake(401)], ..plain() };
+    let asleep = r#""fallback":{"voicemail":"Luna Dental is asleep. Speak after the tone."}"#;
+    let businesses = LUNA.replace(r#""fallback":{"transfer":"front-office"}"#, asleep);
+    let settings = vec![("ADMIN_TOKEN", TOKEN.to_owned())];
+    let plans = Plans { settings, businesses, ..Plans::new("window-voicemail", vec![script]) };
+    let house = House::build(plans).await;
+    let pound = Step { when: When::After(100), act: Act::Press('#') };
+    let report = house.call(vec![asks(), pound]).await;
+    house.until_quiet().await;
+    let mut browser = Browser::start(&chromium).await;
+    log_in(&mut browser, &house.base).await;
+    let page = format!("{}/calls/{}", house.base, report.call);
+    let left = async || house.store.voicemails_in(&report.call).await.unwrap().len() == 1;
+    until("the voicemail is not kept", left).await;
+    browser.open(&page).await;
+    browser.until("document.querySelector('[aria-labelledby=left] p').textContent.includes('long')").await;
+    let seconds = browser.ask(&PLAYS.replace("audio')", "[aria-labelledby=left] audio')")).await;
+    assert!((0.25..3.0).contains(&seconds.as_f64().unwrap()), "the voicemail has {seconds} s");
+    assert_eq!(browser.ask(PART).await, "206,4,bytes 4-7");
+    pictures(&mut browser, "call-voicemail").await;
 }
 
 #[tokio::test]

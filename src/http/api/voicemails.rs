@@ -21,6 +21,7 @@ use crate::domain::{BusinessId, RecordingSid};
 use crate::http::App;
 use crate::http::admin::Admin;
 use crate::http::problem::{Kind, Problem};
+use crate::http::range::{self, Part};
 
 /// When to ask Twilio again that has too much to do: seconds. Its limit is one of concurrency.
 const BUSY_RETRY_S: &str = "1";
@@ -68,14 +69,15 @@ async fn hear_voicemail(
     Ids((business, recording)): Ids<(BusinessId, RecordingSid)>,
     _: Asked<Nothing>,
 ) -> Result<Response, Problem> {
-    hear(&app, &business, recording).await
+    hear(&app, &business, recording, None).await
 }
 
-/// The audio of a voicemail of this business.
+/// The audio of a voicemail of this business; for a player, the part of it that its headers ask for.
 pub(in crate::http) async fn hear(
     app: &App,
     business: &BusinessId,
     recording: RecordingSid,
+    player: Option<&HeaderMap>,
 ) -> Result<Response, Problem> {
     let voicemail = app.ledger.voicemail(business, &recording);
     let voicemail = within(READ_PATIENCE, "look up a voicemail", voicemail).await?;
@@ -92,26 +94,51 @@ pub(in crate::http) async fn hear(
     let audio = audio.map_err(|error| unheard(&recording, &error))?;
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("audio/wav"));
-    if let Some(size) = audio.size() {
+    let size = audio.size().and_then(|size| usize::try_from(size).ok());
+    let part = player.zip(size).and_then(|(asked, size)| Part::of(asked, size));
+    if let Some(size) = part.map(Part::len).or(size) {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(size));
     }
     // A recording's name is letters and digits, which are all legal in a header.
     if let Ok(name) = HeaderValue::try_from(format!("attachment; filename=\"{recording}.wav\"")) {
         headers.insert(CONTENT_DISPOSITION, name);
     }
-    Ok((headers, body(audio, recording)).into_response())
+    let (skip, left) = part.map_or((0, usize::MAX), |part| (part.from, part.len()));
+    let mut response = (headers, body(Coming { audio, recording, skip, left })).into_response();
+    if player.is_some() && size.is_some() {
+        range::mark(&mut response, part);
+    }
+    Ok(response)
+}
+
+/// Audio on its way from Twilio, and what of it somebody wants: Twilio is asked for all of it.
+struct Coming {
+    audio: Audio,
+    recording: RecordingSid,
+    skip: usize,
+    left: usize,
 }
 
 /// What comes from Twilio, piece by piece and no faster than it is taken. What breaks off there breaks off here.
-fn body(audio: Audio, recording: RecordingSid) -> Body {
-    Body::from_stream(stream::try_unfold((audio, recording), async |(mut audio, recording)| {
-        match audio.next().await {
-            Ok(piece) => Ok(piece.map(|piece| (piece, (audio, recording)))),
-            Err(error) => {
+fn body(coming: Coming) -> Body {
+    Body::from_stream(stream::try_unfold(coming, async |mut coming| {
+        while coming.left > 0 {
+            let Some(mut piece) = coming.audio.next().await.inspect_err(|error| {
+                let recording = &coming.recording;
                 tracing::warn!(recording.id = %recording, %error, "the audio of a voicemail broke off");
-                Err(error)
+            })?
+            else {
+                return Ok::<_, RestError>(None);
+            };
+            let skipped = piece.split_to(coming.skip.min(piece.len())).len();
+            coming.skip -= skipped;
+            piece.truncate(coming.left);
+            coming.left -= piece.len();
+            if !piece.is_empty() {
+                return Ok(Some((piece, coming)));
             }
         }
+        Ok(None)
     }))
 }
 

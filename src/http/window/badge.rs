@@ -1,8 +1,8 @@
 //! Who may look through the window: a person who showed the token, and has a badge for it since; or, where there is no
 //! token, whoever sits at this machine. The rules are those of [`Admin`](crate::http::admin::Admin).
 //!
-//! A badge is a signed cookie: it needs no memory, holds on every instance, and is over when `ADMIN_TOKEN` changes, when
-//! twelve hours are over, or when its owner logs out here.
+//! A badge is a signed cookie: it needs no memory, holds on every instance, and is over when `ADMIN_TOKEN` changes or when
+//! twelve hours are over. Who logs out has none any more; a copy of it is refused here, until this process ends.
 
 use std::sync::Arc;
 

@@ -1,17 +1,18 @@
 //! Businesses, listed and written. What a form says goes the way of an import: through the same checker, all of it or
 //! nothing.
 
+mod document;
+
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
-use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::badge::Viewer;
-use super::posted::{Fields, Posted};
+use super::posted::Posted;
 use super::{READ_PATIENCE, WRITE_PATIENCE, sorry, within};
 use crate::dashboard::{BusinessForm, Remark, business_form, business_list};
 use crate::domain::{Business, BusinessId, BusinessImport, Plan};
@@ -69,7 +70,10 @@ pub(super) async fn edit(
 
 pub(super) async fn create(State(app): State<Arc<App>>, posted: Posted) -> Response {
     let Posted { viewer, fields } = posted;
-    let filled = read(&fields, fields.get("id"), false);
+    let filled = document::read(
+        &fields,
+        BusinessForm { id: fields.get("id").trim().to_owned(), ..BusinessForm::new() },
+    );
     let wrong = |says: &str| [Remark { pointer: "/id".to_owned(), says: says.to_owned() }];
     let Ok(id) = BusinessId::parse(&filled.id) else {
         return form(
@@ -93,17 +97,19 @@ pub(super) async fn save(
     posted: Posted,
 ) -> Response {
     let Posted { viewer, fields } = posted;
-    let filled = read(&fields, id.as_str(), true);
-    match within(&app, &viewer, READ_PATIENCE, app.directory.business(&id)).await {
-        Ok(Some(business)) if fingerprint(&business) != filled.seen => {
-            let says = "somebody else has changed this business meanwhile; load the page again and repeat what you did";
-            let remarks = [Remark { pointer: String::new(), says: says.to_owned() }];
-            form(&app, &viewer, &filled, &remarks).await
-        }
-        Ok(Some(business)) => write(&app, &viewer, &id, &filled, Some(business)).await,
-        Ok(None) => no_such(&app, &viewer),
-        Err(sorry) => sorry,
+    let business = match within(&app, &viewer, READ_PATIENCE, app.directory.business(&id)).await {
+        Ok(Some(business)) => business,
+        Ok(None) => return no_such(&app, &viewer),
+        Err(sorry) => return sorry,
+    };
+    let filled = document::read(&fields, BusinessForm::of(&business, String::new()));
+    if fingerprint(&business) != filled.seen {
+        let says =
+            "somebody else has changed this business meanwhile; load the page again and repeat what you did";
+        let remarks = [Remark { pointer: String::new(), says: says.to_owned() }];
+        return form(&app, &viewer, &filled, &remarks).await;
     }
+    write(&app, &viewer, &id, &filled, Some(business)).await
 }
 
 fn no_such(app: &App, viewer: &Viewer) -> Response {
@@ -131,7 +137,7 @@ async fn write(
     filled: &BusinessForm,
     there: Option<Business>,
 ) -> Response {
-    let document = document(filled, there.as_ref()).to_string();
+    let document = document::of(filled, there.as_ref()).to_string();
     let called = id.clone();
     let draft = tokio::task::spawn_blocking(move || import::read_business(&document, &called)).await;
     let Ok(draft) = draft else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
@@ -153,63 +159,6 @@ async fn write(
     }
     tracing::info!(by = "page", business.id = %id, is_new = there.is_none(), "a business was written");
     Redirect::to(&format!("{}/businesses?saved={id}", app.base())).into_response()
-}
-
-/// What a form says.
-fn read(fields: &Fields, id: &str, exists: bool) -> BusinessForm {
-    let text = |name: &str| fields.get(name).trim().replace("\r\n", "\n");
-    let column = |name: &str| fields.all(name).map(|it| it.trim().to_owned()).collect::<Vec<_>>();
-    let (ids, labels, numbers) =
-        (column("destination-id"), column("destination-label"), column("destination-number"));
-    let rows = ids.into_iter().zip(labels).zip(numbers).map(|((id, label), number)| [id, label, number]);
-    BusinessForm {
-        id: id.trim().to_owned(),
-        exists,
-        name: text("name"),
-        plan: text("plan"),
-        lines: text("lines"),
-        greeting: text("greeting"),
-        instructions: text("instructions"),
-        voice: text("voice"),
-        language: text("language"),
-        tools: column("tools"),
-        destinations: rows.filter(|row| row.iter().any(|cell| !cell.is_empty())).collect(),
-        fallback: text("fallback"),
-        fallback_words: text("fallback-words"),
-        recording: fields.get("recording") == "on",
-        seen: text("seen"),
-    }
-}
-
-/// The document of the import file that a form means.
-fn document(filled: &BusinessForm, there: Option<&Business>) -> Value {
-    let there = there.and_then(|business| serde_json::to_value(business).ok());
-    let mut document = there.and_then(|it| it.as_object().cloned()).unwrap_or_default();
-    let lines: Vec<&str> = filled.lines.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let destinations: Vec<Value> = filled
-        .destinations
-        .iter()
-        .map(|[id, label, number]| json!({"id": id, "label": label, "number": number}))
-        .collect();
-    let said = [
-        ("id", json!(filled.id)),
-        ("name", json!(filled.name)),
-        ("plan", json!(filled.plan)),
-        ("lines", json!(lines)),
-        ("greeting", json!(filled.greeting)),
-        ("instructions", json!(filled.instructions)),
-        ("voice", json!(filled.voice)),
-        ("language", json!(filled.language)),
-        ("tools", json!(filled.tools)),
-        ("destinations", json!(destinations)),
-        ("recording", json!(filled.recording)),
-    ];
-    document.extend(said.map(|(name, value)| (name.to_owned(), value)));
-    match filled.fallback.as_str() {
-        "" => document.remove("fallback"),
-        kind => document.insert("fallback".to_owned(), json!({kind: filled.fallback_words})),
-    };
-    Value::Object(document)
 }
 
 /// Tells whether a business is still what a form was filled in for.

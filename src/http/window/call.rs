@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::http::header::{ACCEPT_RANGES, CONTENT_RANGE, CONTENT_TYPE, RANGE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::badge::Viewer;
+use super::operate::notice;
 use super::{READ_PATIENCE, sorry, within};
 use crate::bridge::{Shelf, step_of};
 use crate::call::event_log;
@@ -19,6 +19,7 @@ use crate::domain::{CallRecord, CallSid, RecordingSid, Turn};
 use crate::http::App;
 use crate::http::api::hear;
 use crate::http::media::ACCEPTED;
+use crate::http::range::{self, Part};
 use crate::registry::{Board, Rung, Shown, State as Standing, Step};
 
 /// The bars of a waveform: as many as are a few pixels wide on a wide page.
@@ -52,15 +53,6 @@ pub(super) async fn show(
             call_page(&app.frame(Some(&viewer)), &page).into_response()
         }
         Err(sorry) => sorry,
-    }
-}
-
-fn notice(did: &str) -> Option<&'static str> {
-    match did {
-        "done" => Some("Told. What is under way is said to its end first."),
-        "not-here" => Some("Not done: the call is over, or another instance carries it."),
-        "not-done" => Some("Not done: there was nothing to say, or no such destination."),
-        _ => None,
     }
 }
 
@@ -235,7 +227,13 @@ pub(super) async fn recording(
     let recording = record.and_then(|it| it.recordings.into_iter().find(|it| it.attempt == attempt));
     let Some(recording) = recording else { return StatusCode::NOT_FOUND.into_response() };
     match app.bridge.shelf().recording(&recording).await {
-        Ok(Some(wav)) => part(wav, headers.get(RANGE)),
+        Ok(Some(wav)) => {
+            let part = Part::of(&headers, wav.len());
+            let piece = part.map_or(wav.as_slice(), |part| wav.get(part.from..part.to).unwrap_or_default());
+            let mut response = ([(CONTENT_TYPE, "audio/wav")], piece.to_vec()).into_response();
+            range::mark(&mut response, part);
+            response
+        }
         Ok(None) => StatusCode::NOT_FOUND.into_response(),
         Err(error) => {
             tracing::error!(%error, "a recording cannot be read");
@@ -249,56 +247,14 @@ pub(super) async fn voicemail(
     viewer: Viewer,
     State(app): State<Arc<App>>,
     Path((call, recording)): Path<(CallSid, RecordingSid)>,
+    headers: HeaderMap,
 ) -> Response {
     match within(&app, &viewer, READ_PATIENCE, app.ledger.call(&call)).await {
-        Ok(Some(record)) => match hear(&app, &record.business, recording).await {
+        Ok(Some(record)) => match hear(&app, &record.business, recording, Some(&headers)).await {
             Ok(audio) => audio,
             Err(problem) => problem.into_response(),
         },
         Ok(None) => StatusCode::NOT_FOUND.into_response(),
         Err(sorry) => sorry,
-    }
-}
-
-/// One range, as players ask for it; what is no such range is answered with everything, as HTTP allows.
-fn part(wav: Vec<u8>, range: Option<&HeaderValue>) -> Response {
-    let length = wav.len();
-    let mut response = match range.and_then(|it| it.to_str().ok()).and_then(|it| bounds(it, length)) {
-        Some((from, to)) => {
-            let told = format!("bytes {from}-{}/{length}", to.saturating_sub(1));
-            let piece = wav.get(from..to).unwrap_or_default().to_vec();
-            let mut response = (StatusCode::PARTIAL_CONTENT, Body::from(piece)).into_response();
-            if let Ok(told) = HeaderValue::try_from(told) {
-                response.headers_mut().insert(CONTENT_RANGE, told);
-            }
-            response
-        }
-        None => Body::from(wav).into_response(),
-    };
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("audio/wav"));
-    response.headers_mut().insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    response
-}
-
-/// From where to where: `bytes=100-` or `bytes=100-199`.
-fn bounds(range: &str, length: usize) -> Option<(usize, usize)> {
-    let (from, to) = range.strip_prefix("bytes=")?.split_once('-')?;
-    let from: usize = from.parse().ok()?;
-    let to = if to.is_empty() { length } else { to.parse::<usize>().ok()?.saturating_add(1).min(length) };
-    (from < to).then_some((from, to))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_player_gets_the_part_it_asks_for() {
-        assert_eq!(bounds("bytes=0-", 10), Some((0, 10)));
-        assert_eq!(bounds("bytes=4-7", 10), Some((4, 8)));
-        assert_eq!(bounds("bytes=4-99", 10), Some((4, 10)));
-        for nothing in ["bytes=10-", "bytes=-5", "bytes=a-b", "items=1-2", "bytes=5-4"] {
-            assert_eq!(bounds(nothing, 10), None, "{nothing}");
-        }
     }
 }

@@ -63,6 +63,11 @@ pub(super) async fn fields(body: Body, most_bytes: usize) -> Result<Fields, Stat
 }
 
 impl Fields {
+    /// The value of a field, if it was sent.
+    pub(super) fn sent(&self, name: &str) -> Option<&str> {
+        self.all(name).next()
+    }
+
     /// Every value of a field.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(called, _)| called == name).map(|(_, value)| value.as_str())

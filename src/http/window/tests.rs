@@ -79,7 +79,7 @@ async fn without_a_badge_people_are_led_to_the_door_and_programs_are_told() {
             assert_eq!(ask(&house, request, "").await.status.as_u16(), 303, "{path} {badge}");
         }
     }
-    for path in ["/calls", "/live/poll", "/live"] {
+    for path in ["/calls", "/calls/CA1/operate", "/live/poll", "/live"] {
         assert_eq!(ask(&house, Request::get(path), "").await.status.as_u16(), 401, "{path}");
     }
     let told = ask(&house, Request::get("/"), "").await;
@@ -107,25 +107,22 @@ async fn whoever_shows_the_token_sees_every_page_until_they_leave() {
     let leave = post("/logout").header("cookie", &badge);
     let left = ask(&house, leave, &format!("seal={}", seal(&page))).await;
     assert!(left.headers["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
+    let door = ask(&house, get(left.headers["location"].to_str().unwrap()), "").await;
+    assert!(door.body.contains("logged out in this browser"), "{}", door.body);
     assert_eq!(seen("/").await.status.as_u16(), 303, "a badge that was given back opens nothing");
 }
 
 #[tokio::test]
-async fn a_wrong_token_opens_nothing_and_too_many_have_to_wait() {
+async fn a_wrong_token_opens_nothing_and_keeps_nobody_out_who_has_the_right_one() {
     let house = House::new().await;
     let from = |peer: &str| post("/login").extension(ConnectInfo(peer.parse::<SocketAddr>().unwrap()));
-    for _ in 0..10 {
+    for _ in 0..30 {
         let refused = ask(&house, from("192.0.2.1:1"), "token=wrong").await;
         assert_eq!(refused.status.as_u16(), 403);
         assert!(refused.headers.get("set-cookie").is_none() && refused.body.contains("not the token"));
     }
-    let waits = ask(&house, from("192.0.2.1:2"), &format!("token={ADMIN_TOKEN}")).await;
-    assert_eq!(
-        (waits.status.as_u16(), &waits.headers["retry-after"]),
-        (429, &HeaderValue::from_static("60"))
-    );
-    let other = ask(&house, from("192.0.2.2:1"), &format!("token={ADMIN_TOKEN}")).await;
-    assert_eq!(other.status.as_u16(), 303, "another address is not held up");
+    let right = ask(&house, from("192.0.2.1:2"), &format!("token={ADMIN_TOKEN}")).await;
+    assert_eq!(right.status.as_u16(), 303, "all who come through one proxy have one address");
     let foreign = post("/login").header("origin", "https://evil.example.com");
     assert_eq!(ask(&house, foreign, &format!("token={ADMIN_TOKEN}")).await.status.as_u16(), 403);
     for (next, led) in

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use url::{Host, Url};
 
 use super::checker::{Checker, Fields, Place, nearest};
-use crate::domain::{AtLimit, BusinessId, DestinationId, PhoneNumber, PlanId, Tool, TurnDetection, Voice};
+use crate::domain::{AtLimit, Business, BusinessId, DestinationId, PhoneNumber, PlanId, Tool, TurnDetection, Voice};
 
 pub(super) const FILE: Fields = Fields { needed: &[], optional: &["plans", "businesses"] };
 
@@ -47,12 +47,6 @@ pub(super) const SEMANTIC_VAD: Fields = Fields { needed: &["type"], optional: &[
 
 /// Voices of OpenAI's text-to-speech service that its Realtime service does not have: it makes noise of them.
 pub(super) const SPEECH_ONLY_VOICES: [&str; 3] = ["fable", "onyx", "nova"];
-
-/// What OpenAI Realtime documents.
-const EAGERNESS: [&str; 4] = ["low", "medium", "high", "auto"];
-
-/// What OpenAI Realtime documents.
-const EFFORTS: [&str; 5] = ["minimal", "low", "medium", "high", "xhigh"];
 
 /// The name of a signing secret begins so, by the rules of Standard Webhooks.
 const SECRET_PREFIX: &str = "whsec_";
@@ -181,8 +175,8 @@ fn check_words(checker: &mut Checker, at: &Place, business: &Map<String, Value>)
         );
     }
     let effort = checker.field::<Option<String>>(at, business, "reasoningEffort").flatten();
-    if let Some(effort) = effort.filter(|effort| !EFFORTS.contains(&effort.as_str())) {
-        let problem = format!("{effort:?} is not one of {}; OpenAI would refuse it", EFFORTS.join(", "));
+    if let Some(effort) = effort.filter(|effort| !Business::EFFORTS.contains(&effort.as_str())) {
+        let problem = format!("{effort:?} is not one of {}; OpenAI would refuse it", Business::EFFORTS.join(", "));
         checker.warn(at.field("reasoningEffort"), problem);
     }
     checker.field::<bool>(at, business, "recording");
@@ -211,15 +205,23 @@ fn check_turn_detection(checker: &mut Checker, at: &Place, business: &Map<String
     let at = at.field("turnDetection");
     let semantic = value.get("type").and_then(Value::as_str) == Some("semantic_vad");
     let fields = if semantic { &SEMANTIC_VAD } else { &SERVER_VAD };
-    if checker.object(&at, value, fields).is_none_or(|object| !object.contains_key("type")) {
+    let before = checker.mistakes.len();
+    let Some(object) = checker.object(&at, value, fields).filter(|object| object.contains_key("type")) else {
+        return;
+    };
+    checker.field::<f32>(&at, object, "threshold");
+    checker.field::<u32>(&at, object, "prefixPaddingMs");
+    checker.field::<u32>(&at, object, "silenceDurationMs");
+    checker.field::<String>(&at, object, "eagerness");
+    if checker.mistakes.len() > before {
         return;
     }
     match checker.read::<TurnDetection>(&at, value) {
         Some(TurnDetection::ServerVad { threshold, .. }) if !(0.0..=1.0).contains(&threshold) => {
             checker.mistake(at.field("threshold"), "must be between 0 and 1; 0.5 is usual");
         }
-        Some(TurnDetection::SemanticVad { eagerness }) if !EAGERNESS.contains(&eagerness.as_str()) => {
-            let problem = format!("{eagerness:?} is not one of {}", EAGERNESS.join(", "));
+        Some(TurnDetection::SemanticVad { eagerness }) if !TurnDetection::EAGERNESS.contains(&eagerness.as_str()) => {
+            let problem = format!("{eagerness:?} is not one of {}", TurnDetection::EAGERNESS.join(", "));
             checker.mistake(at.field("eagerness"), problem);
         }
         Some(TurnDetection::ServerVad { .. } | TurnDetection::SemanticVad { .. }) | None => {}
