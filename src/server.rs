@@ -15,8 +15,8 @@ use uuid::Uuid;
 use self::grace::Grace;
 use crate::bridge::{Bridge, BridgeSettings, OrphanSettings, forget_old_logs};
 use crate::clients::{
-    Auth, Credentials, Reach, RealtimeClient, RealtimeSettings, TwilioRest, WebhookClient, WebhookSettings,
-    tls_with_public_roots,
+    Auth, Credentials, HttpToolClient, HttpToolSettings, Reach, RealtimeClient, RealtimeSettings, TwilioRest,
+    WebhookClient, WebhookSettings, tls_with_public_roots,
 };
 use crate::config::{Config, Drain, ModelChoice, RealtimeAuth, Storage, Twilio, TwilioAuth};
 use crate::domain::{InstanceId, PublicUrl};
@@ -87,6 +87,7 @@ impl Server {
             account: config.twilio.account.clone(),
             next_url: public_url.join(http::paths::NEXT),
         };
+        let tools = HttpToolSettings::new(reach(&config.public.url), Arc::clone(&tls));
         let webhooks = WebhookSettings::new(reach(&config.public.url), Arc::clone(&tls));
         let bridge = Bridge::new(BridgeSettings {
             ledger: store.ledger(),
@@ -95,6 +96,7 @@ impl Server {
             prices: config.prices,
             realtime: realtime(&config.model, tls)?,
             twilio: twilio.clone(),
+            tools: HttpToolClient::new(tools)?,
             registry: registry.clone(),
             tasks: tasks.clone(),
             data_dir: Some(config.storage.dir.clone()),

@@ -106,6 +106,7 @@ impl Teller {
             Input::Model(words) => format!("model  ▸ {}", describe_model(words)),
             Input::Command(command) => format!("order  ▸ {}", describe_command(command)),
             Input::Outcome(id, outcome) => format!("effect ▸ #{} {outcome:?}", id.0),
+            Input::Answered(id, answer) => format!("effect ▸ #{} answered {}", id.0, answer.told.reveal()),
             Input::Lost(side) => format!("lost   ▸ {side:?}"),
             Input::Garbage => "caller ▸ a frame that is no message".to_owned(),
         })
@@ -190,6 +191,7 @@ fn describe_effect(effect: &Effect) -> String {
         Effect::HangUp => "hang up".to_owned(),
         Effect::Transfer(to) => format!("transfer to {to}"),
         Effect::TakeMessage(_) => "keep a message".to_owned(),
+        Effect::RunTool { name, .. } => format!("ask the business's tool {name}"),
         Effect::Checkpoint(turn) => format!("keep turn {}", turn.number),
         Effect::KeepGreeting(_) => "keep the greeting for the next caller".to_owned(),
     }
@@ -222,7 +224,9 @@ fn describe_note(note: &Note) -> String {
         Note::CallerSpeaks => "the caller speaks".to_owned(),
         Note::CallerStops => "the caller stops".to_owned(),
         Note::Said(turn) => describe_turn(turn),
-        Note::BargeIn { heard_ms, made_ms, .. } => format!("interrupted: {heard_ms} ms heard of {made_ms} ms"),
+        Note::BargeIn { heard_ms, made_ms, .. } => {
+            format!("interrupted: {heard_ms} ms heard of {made_ms} ms")
+        }
         Note::Keys(keys) => format!("keys {}", keys.reveal()),
         Note::ToolCalled { name } => format!("tool {name} is called"),
         Note::ToolDone { name, done: true, took_ms } => format!("tool {name} is done, after {took_ms} ms"),

@@ -79,6 +79,7 @@ async fn every_field_of_the_nouns_is_known_to_the_checker_and_no_other() {
     assert_eq!(keys(business), known(&BUSINESS));
     assert_eq!(keys(&business["destinations"][0]), known(&DESTINATION));
     assert_eq!(keys(&business["webhook"]), known(&WEBHOOK));
+    assert_eq!(keys(&business["httpTools"][0]), known(&HTTP_TOOL));
     assert_eq!(keys(&business["turnDetection"]), known(&SERVER_VAD));
     import.businesses[0].turn_detection = TurnDetection::SemanticVad { eagerness: "low".to_owned() };
     let semantic = serde_json::to_value(&import.businesses[0].turn_detection).unwrap();
