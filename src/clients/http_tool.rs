@@ -6,6 +6,7 @@
 
 mod error;
 mod gate;
+mod trial;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::error::ToolError;
 use self::gate::Gates;
+pub use self::trial::ToolTrial;
 use super::Reach;
 use super::names::SystemNames;
 use super::outward::{Outward, Trouble};

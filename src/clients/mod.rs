@@ -11,7 +11,7 @@ mod tls;
 mod twilio_rest;
 mod webhook;
 
-pub use http_tool::{HttpToolClient, HttpToolSettings, ToolError, ToolReply, ToolRequest};
+pub use http_tool::{HttpToolClient, HttpToolSettings, ToolError, ToolReply, ToolRequest, ToolTrial};
 pub use reach::{Reach, is_public};
 pub use realtime::{Auth, ConnectError, ModelSocket, RealtimeClient, RealtimeSettings};
 pub use tls::{TlsError, tls_with_public_roots};

@@ -118,13 +118,12 @@ fn whatever_a_model_calls_with_whatever_arguments_nothing_leaves_the_policy() {
             stage.tool("r", "call_1", name, said);
             stage.done("r", ResponseOutcome::Completed);
             let words = stage.said_to_model();
-            let is_right = said == "{\"day\":\"mon\"}";
             let known = ["end_call", "transfer_call", "take_message", "find_slot", "find_slot_slowly"]
                 .contains(&name);
             if !known {
                 assert!(results(&words)[0].1.contains("no such tool"), "{name}");
             }
-            assert!(asked(&stage).len() <= usize::from(name.starts_with("find_slot")), "{name} {is_right}");
+            assert!(asked(&stage).len() <= usize::from(known), "{name}");
             assert_within_policy(&stage, said);
             tried += 1;
         }
@@ -168,8 +167,11 @@ fn what_a_tool_answers_changes_nothing_but_what_the_model_is_told() {
         stage.tell(Input::Answered(asked(&stage)[0].0, Box::new(answer)));
         let words = stage.said_to_model();
         let told: serde_json::Value = serde_json::from_str(&results(&words)[0].1).unwrap();
-        let keys: Vec<&String> = told.as_object().unwrap().keys().collect();
-        assert_eq!(keys, ["answer", "note"], "{told}");
+        assert!(
+            told["note"].is_string() && told["answer"].is_string() | told["answer"].is_object(),
+            "{told}"
+        );
+        assert_eq!(told.as_object().unwrap().len(), 2, "{told}");
         assert_eq!(stage.effects().len(), before, "{spell}");
     }
 }
