@@ -15,8 +15,8 @@ use uuid::Uuid;
 use self::grace::Grace;
 use crate::bridge::{Bridge, BridgeSettings, Order, OrphanSettings, forget_old_logs};
 use crate::clients::{
-    Auth, Credentials, Reach, RealtimeClient, RealtimeSettings, TwilioRest, WebhookClient, WebhookSettings,
-    tls_with_public_roots,
+    Auth, Credentials, HttpToolClient, HttpToolSettings, Reach, RealtimeClient, RealtimeSettings, TwilioRest,
+    WebhookClient, WebhookSettings, tls_with_public_roots,
 };
 use crate::config::{self, Config, Drain, ModelChoice, RealtimeAuth, Storage, Twilio, TwilioAuth};
 use crate::domain::{InstanceId, PublicUrl};
@@ -88,6 +88,7 @@ impl Server {
             account: config.twilio.account.clone(),
             next_url: public_url.join(http::paths::NEXT),
         };
+        let tools = HttpToolSettings::new(reach(&config.public.url), Arc::clone(&tls));
         let webhooks = WebhookSettings::new(reach(&config.public.url), Arc::clone(&tls));
         let bridge = Bridge::new(BridgeSettings {
             ledger: store.ledger(),
@@ -96,6 +97,7 @@ impl Server {
             prices: config.prices,
             realtime: realtime(&config.model, tls)?,
             twilio: twilio.clone(),
+            tools: HttpToolClient::new(tools)?,
             registry: registry.clone(),
             tasks: tasks.clone(),
             data_dir: Some(config.storage.dir.clone()),

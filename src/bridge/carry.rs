@@ -25,7 +25,7 @@ use super::waiting::Arrival;
 use crate::call::event_log::EventLog;
 use crate::call::{Brief, Call, EffectId, Input, Note, Oddities, Outcome, Output, Side};
 use crate::clients::ConnectError;
-use crate::domain::{Ending, Moment, StreamSid, Usage};
+use crate::domain::{Ending, Moment, StreamSid, ToolAnswer, Usage};
 use crate::wire::model::{SessionConfig, ToModel};
 use crate::wire::realtime::Codec;
 use crate::wire::twilio::media::{FromTwilio, ToTwilio};
@@ -52,6 +52,8 @@ pub(super) struct Reins<C, M> {
     pub(super) orders: mpsc::Receiver<Order>,
     /// What became of its effects.
     pub(super) outcomes: mpsc::Receiver<(EffectId, Outcome)>,
+    /// What the business's own tools answered.
+    pub(super) answers: mpsc::Receiver<(EffectId, Box<ToolAnswer>)>,
     /// Its caller, when they come.
     pub(super) arrival: oneshot::Receiver<Arrival<C>>,
     /// What does its effects.
@@ -70,6 +72,7 @@ pub(super) struct Carrier<C, M> {
     log: Option<EventLog>,
     orders: mpsc::Receiver<Order>,
     outcomes: mpsc::Receiver<(EffectId, Outcome)>,
+    answers: mpsc::Receiver<(EffectId, Box<ToolAnswer>)>,
     arrival: Option<oneshot::Receiver<Arrival<C>>>,
     effects: Effects<M>,
     scribe: Scribe,
@@ -121,7 +124,7 @@ pub(super) async fn carry<C: Socket, M: Socket>(brief: Brief, clock: Clock, rein
 
 impl<C: Socket, M: Socket> Carrier<C, M> {
     fn new(brief: Brief, clock: Clock, reins: Reins<C, M>) -> Self {
-        let Reins { orders, outcomes, arrival, effects, mut scribe, showing } = reins;
+        let Reins { orders, outcomes, answers, arrival, effects, mut scribe, showing } = reins;
         let session = brief.session();
         let trace = effects.begin_trace(&brief);
         let log = scribe.files.log().map(|lines| EventLog::begin(&brief, lines));
@@ -134,6 +137,7 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
             log,
             orders,
             outcomes,
+            answers,
             arrival: Some(arrival),
             effects,
             scribe,
@@ -238,6 +242,9 @@ impl<C: Socket, M: Socket> Carrier<C, M> {
         }
         if let Poll::Ready(Some((id, outcome))) = self.outcomes.poll_recv(cx) {
             return Poll::Ready(Next::Input(Input::Outcome(id, outcome)));
+        }
+        if let Poll::Ready(Some((id, answer))) = self.answers.poll_recv(cx) {
+            return Poll::Ready(Next::Input(Input::Answered(id, answer)));
         }
         if let Poll::Ready(input) = self.poll_arrival(cx) {
             return Poll::Ready(Next::Input(input));

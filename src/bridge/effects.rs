@@ -17,14 +17,20 @@ use super::greetings::GreetingKey;
 use super::scribe::{Entry, Scribe};
 use super::trace::Tracing;
 use crate::call::{Brief, Effect, EffectId, Greeting, Outcome};
-use crate::clients::{ConnectError, Done, ModelSocket, RestError};
+use crate::clients::{ConnectError, Done, ModelSocket, RestError, ToolRequest};
 use crate::domain::{
-    Business, CallRecord, DestinationId, Ending, MicroDollars, PriceTable, StreamEnd, Usage,
+    Business, CallRecord, DestinationId, Ending, MicroDollars, Pii, PriceTable, StreamEnd, ToolAnswer,
+    ToolName, Usage,
 };
 use crate::telemetry::metrics::Metrics;
+use crate::wire::model::ToolCallId;
 
 /// Outcomes waiting for the loop, which takes them first of all; a call has a handful of effects under way at most.
 pub(super) const OUTCOME_DEPTH: usize = 32;
+
+/// Answers of the business's own tools waiting for the loop. A call has a handful under way; who finds the queue full waits
+/// in a task of its own.
+pub(super) const ANSWER_DEPTH: usize = 8;
 
 /// A connection to a model, being made.
 pub(super) type Dialling<M> = BoxFuture<'static, Result<M, ConnectError>>;
@@ -42,6 +48,9 @@ pub(super) enum Begun<M> {
 /// Opens connections to a model of one kind.
 pub(super) type Dial<M> = Box<dyn Fn() -> Dialling<M> + Send>;
 
+/// The queues by which a call hears what became of what it wanted.
+pub(super) type Answering = (mpsc::Sender<(EffectId, Outcome)>, mpsc::Sender<(EffectId, Box<ToolAnswer>)>);
+
 /// Does what one call wants done.
 pub(super) struct Effects<M> {
     parts: Arc<BridgeParts>,
@@ -52,6 +61,7 @@ pub(super) struct Effects<M> {
     model: String,
     dial: Dial<M>,
     outcomes: mpsc::Sender<(EffectId, Outcome)>,
+    answers: mpsc::Sender<(EffectId, Box<ToolAnswer>)>,
 }
 
 /// What models cost, and of which of them it was said that nobody knows.
@@ -93,10 +103,10 @@ impl<M> Effects<M> {
         greeting: GreetingKey,
         model: String,
         dial: Dial<M>,
-        outcomes: mpsc::Sender<(EffectId, Outcome)>,
+        (outcomes, answers): Answering,
     ) -> Self {
         let (record, business) = (Arc::new(record), Arc::new(business));
-        Self { parts, record, business, greeting, model, dial, outcomes }
+        Self { parts, record, business, greeting, model, dial, outcomes, answers }
     }
 
     /// Where this call is counted.
@@ -122,6 +132,7 @@ impl<M> Effects<M> {
             Effect::Intend(intention) => written(scribe, Entry::Intention(id, intention)),
             Effect::Checkpoint(turn) => written(scribe, Entry::Turn(id, turn)),
             Effect::TakeMessage(message) => written(scribe, Entry::Message(id, message)),
+            Effect::RunTool { name, call, arguments } => self.run_tool(id, &name, call, arguments),
             Effect::KeepGreeting(greeting) => self.keep_greeting(greeting),
             Effect::HangUp => self.hang_up(id),
             Effect::Transfer(destination) => self.transfer(id, &destination),
@@ -163,6 +174,35 @@ impl<M> Effects<M> {
         let twiml = (self.parts.transfer_twiml)(&record, destination);
         let ask = async move { twilio.transfer(&record.account, &record.call, &twiml).await };
         self.ask_twilio(id, "transfer", ask)
+    }
+
+    /// A task of its own, which lasts no longer than the tool may: what the model asked for is done, or not, whatever becomes
+    /// of the call.
+    fn run_tool(&self, id: EffectId, name: &ToolName, call: ToolCallId, arguments: Pii<String>) -> Begun<M> {
+        if self.business.http_tool(name.as_str()).is_none() {
+            tracing::error!(tool = %name, "a call wants to ask a tool the business does not have");
+            return Begun::Known(Outcome::Refused);
+        }
+        let (parts, record, business) =
+            (Arc::clone(&self.parts), Arc::clone(&self.record), Arc::clone(&self.business));
+        let (answers, name, at_ms) = (self.answers.clone(), name.clone(), self.now_ms());
+        let ask = async move {
+            let Some(tool) = business.http_tool(name.as_str()) else { return };
+            let of = Some((&record.call, &record.from));
+            let (business, tool_call, arguments) = (&business.id, call.as_str(), &arguments);
+            let question = ToolRequest { business, tool, call: of, tool_call, arguments, at_ms };
+            let answer = match parts.tools.ask(&question).await {
+                Ok(reply) => ToolAnswer::content(reply.content.reveal()),
+                Err(error) => {
+                    tracing::warn!(tool = %name, %error, "a tool of the business's did not answer");
+                    ToolAnswer::failure(error.for_the_model())
+                }
+            };
+            // A call that is over has no use for it.
+            let _call_over = answers.send((id, Box::new(answer))).await;
+        };
+        self.parts.tasks.spawn("tool", ask.in_current_span());
+        Begun::UnderWay
     }
 
     /// A task of its own: what was decided is carried out even if the call is over, or broken, meanwhile.

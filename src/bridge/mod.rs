@@ -52,7 +52,7 @@ use self::slots::Leases;
 pub use self::slots::SLOT_LEASE_MS;
 use self::waiting::{Arrival, Place, WaitingRoom};
 use crate::call::{Brief, Command, Greeting, Opening};
-use crate::clients::{RealtimeClient, TwilioRest};
+use crate::clients::{HttpToolClient, RealtimeClient, TwilioRest};
 use crate::domain::{CallRecord, CallSid, Destination, InstanceId, PriceTable};
 use crate::lifecycle::Tasks;
 use crate::registry::{Claim, Present, Registry, Slot};
@@ -90,6 +90,8 @@ pub struct BridgeSettings {
     pub realtime: RealtimeClient,
     /// Hangs up and transfers; without it, the stream is closed and the TwiML after it decides.
     pub twilio: Option<TwilioRest>,
+    /// Asks the tools of businesses.
+    pub tools: HttpToolClient,
     /// The calls in flight.
     pub registry: Registry<Order>,
     /// Where tasks are started.
@@ -147,6 +149,7 @@ pub struct Bridge {
 struct BridgeParts {
     realtime: RealtimeClient,
     twilio: Option<TwilioRest>,
+    tools: HttpToolClient,
     tasks: Tasks,
     greetings: Greetings,
     phrases: Phrases,
@@ -203,6 +206,7 @@ impl Bridge {
         let parts = BridgeParts {
             realtime: settings.realtime,
             twilio: settings.twilio,
+            tools: settings.tools,
             tasks,
             greetings,
             phrases: Phrases::new(settings.phrases_at_once),
@@ -245,6 +249,7 @@ impl Bridge {
         self.parts.metrics.calls_begun.inc();
         let span = tracing::info_span!("call", call.id = %brief.call, business.id = %brief.business.id);
         let (outcome_sender, outcomes) = mpsc::channel(effects::OUTCOME_DEPTH);
+        let (answer_sender, answers) = mpsc::channel(effects::ANSWER_DEPTH);
         let scribe = span.in_scope(|| {
             let ledger = Arc::clone(&self.ledger);
             let plan = self.files.plan(&brief);
@@ -275,10 +280,11 @@ impl Bridge {
         let greeting = kept.greeting;
         let business = brief.business.clone();
         let parts = Arc::clone(&self.parts);
-        let effects = Effects::new(parts, record, business, greeting, model, dial, outcome_sender);
+        let answering = (outcome_sender, answer_sender);
+        let effects = Effects::new(parts, record, business, greeting, model, dial, answering);
         let showing = Showing::of(&brief, &present);
         let seat = Seat { place, present, leases: self.leases.clone() };
-        let reins = Reins { orders, outcomes, arrival, effects, scribe, showing };
+        let reins = Reins { orders, outcomes, answers, arrival, effects, scribe, showing };
         let carried = carry_seated(seat, Arc::clone(&self.parts), kept, brief, reins);
         self.parts.tasks.spawn("call", carried.instrument(span));
         Begun::New
@@ -309,6 +315,11 @@ impl Bridge {
     /// The files of calls on this machine.
     pub fn shelf(&self) -> Shelf {
         Shelf::at(self.files.data_dir.clone())
+    }
+
+    /// What asks the tools of businesses, for whoever tries one out.
+    pub fn tools(&self) -> &HttpToolClient {
+        &self.parts.tools
     }
 
     /// Tells a call something; false when it is not carried here.

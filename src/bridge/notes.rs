@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::call::{Note, Oddities, Outcome};
-use crate::domain::{Ending, Usage};
+use crate::call::{Note, Oddities, Outcome, UNKNOWN_TOOL};
+use crate::domain::{Ending, Tool, Usage};
 use crate::telemetry::metrics::{Ended, Metrics, Named, Tokens, seconds};
 use crate::wire::realtime::Headroom;
 
@@ -72,6 +72,8 @@ pub(super) fn log_over(ending: &Ending, lasted: Duration, usage: &Usage, odditie
         padded_ms = oddities.padded_ms,
         refusals = oddities.refusals,
         models_lost = oddities.models_lost,
+        late_tools = oddities.late_tools,
+        ignored_tools = oddities.ignored_tools,
         "call over"
     );
 }
@@ -171,6 +173,8 @@ pub(super) fn count_over(
         ("late_audio", oddities.late_audio),
         ("dropped", oddities.dropped),
         ("stale_marks", oddities.stale_marks),
+        ("late_tools", oddities.late_tools),
+        ("ignored_tools", oddities.ignored_tools),
     ] {
         if many > 0 {
             metrics.oddities.get_or_create(&Named::of(kind)).inc_by(u64::from(many));
@@ -178,9 +182,10 @@ pub(super) fn count_over(
     }
 }
 
-/// A tool by its name, if it is one of ours: a model can call anything.
+/// A tool by its name, if it is built in; those of all businesses are one, and what a model makes up is another.
 fn tool(name: &str) -> &'static str {
-    ["end_call", "transfer_call", "take_message"].into_iter().find(|ours| *ours == name).unwrap_or("other")
+    let built_in = Tool::ALL.into_iter().map(Tool::name).find(|ours| *ours == name);
+    built_in.unwrap_or(if name == UNKNOWN_TOOL { "other" } else { "custom" })
 }
 
 /// An ending, as figures and traces call it.
@@ -215,7 +220,8 @@ mod tests {
             Note::BargeIn { heard_ms: 10, made_ms: 10, after_ms: None },
             Note::Bridged { phrase: false },
             Note::ToolDone { name: "take_message".to_owned(), done: true, took_ms: 12 },
-            Note::ToolDone { name: "whatever a model invents".to_owned(), done: false, took_ms: 1 },
+            Note::ToolDone { name: UNKNOWN_TOOL.to_owned(), done: false, took_ms: 1 },
+            Note::ToolDone { name: "what_a_business_invents".to_owned(), done: true, took_ms: 700 },
             Note::Padded(40),
             Note::ModelRefused { code: "rate_limit_exceeded".to_owned(), fatal: false },
             Note::ModelAway,
@@ -242,6 +248,7 @@ mod tests {
             "frontdesk_waits_bridged_total{kind=\"chime\"} 1",
             "frontdesk_tool_duration_seconds_sum{kind=\"take_message\",outcome=\"done\"} 0.012",
             "frontdesk_tool_duration_seconds_sum{kind=\"other\",outcome=\"failed\"} 0.001",
+            "frontdesk_tool_duration_seconds_sum{kind=\"custom\",outcome=\"done\"} 0.7",
             "frontdesk_padding_seconds_total 0.04",
             "frontdesk_model_refusals_total{kind=\"call_goes_on\"} 1",
             "frontdesk_models_lost_total 1",

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use super::clock::Clock;
 use crate::call::{Brief, Opening};
+use crate::clients::{HttpToolClient, HttpToolSettings, Reach, tls_with_public_roots};
 use crate::domain::{
     AccountSid, Business, BusinessId, CallRecord, CallSid, Ending, InstanceId, Intention, Message,
     MicroDollars, Month, MonthUsage, Notice, Pii, PlanId, Recording, RecordingSid, StreamEnd, Turn, Usage,
@@ -41,6 +42,12 @@ pub(super) struct TestLedger {
     pub(super) known: bool,
     /// Which instance the record names.
     pub(super) carried_by: &'static str,
+}
+
+/// What asks tools, of this machine too.
+pub(super) fn tools() -> HttpToolClient {
+    let tls = tls_with_public_roots().unwrap();
+    HttpToolClient::new(HttpToolSettings::new(Reach::Loopback, tls)).unwrap()
 }
 
 impl TestLedger {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::testing::{Mood, TestLedger, TestSlots, brief, call_sid, paused_clock, record};
+use super::testing::{Mood, TestLedger, TestSlots, brief, call_sid, paused_clock, record, tools};
 use super::*;
 use crate::clients::{Auth, RealtimeSettings, tls_with_public_roots};
 use crate::store::{Seating, SlotWish};
@@ -42,6 +42,7 @@ fn bridge_over(
         prices: PriceTable::default(),
         realtime: RealtimeClient::new(settings).unwrap(),
         twilio: None,
+        tools: tools(),
         registry: registry.clone(),
         tasks: tasks.clone(),
         data_dir: None,

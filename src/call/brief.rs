@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::domain::{Business, CallSid, Destination, Pii, PlanId, Sentence, Tool, Turn};
+use crate::domain::{Business, CallSid, Destination, HttpTool, Pii, PlanId, Sentence, Tool, Turn};
 use crate::wire::model::{SessionConfig, ToolSpec};
 
 /// What a call knows when it begins: whose it is, who calls, what the plan allows, and what was said before.
@@ -102,7 +103,7 @@ impl Brief {
             language: business.language.clone(),
             turn_detection: business.turn_detection.clone(),
             reasoning_effort: business.reasoning_effort.clone(),
-            tools: business.tools.iter().filter_map(|tool| spec(*tool, &business.destinations)).collect(),
+            tools: specs(business),
         }
     }
 
@@ -114,6 +115,29 @@ impl Brief {
     /// The first words of the call.
     pub fn opening_words(&self) -> String {
         self.business.opening_words(self.recorded).into_owned()
+    }
+}
+
+/// All that the model may call. A tool of the business's own that the service would refuse, and the whole session with
+/// it, is left out: a store may hold what no import would take.
+fn specs(business: &Business) -> Vec<ToolSpec> {
+    let built_in = business.tools.iter().filter_map(|tool| spec(*tool, &business.destinations));
+    let mut specs: Vec<ToolSpec> = built_in.collect();
+    for tool in business.http_tools.iter().take(HttpTool::MOST) {
+        let is_new = !specs.iter().any(|other| other.name == tool.name.as_str());
+        if is_new && tool.parameters.get("type").and_then(Value::as_str) == Some("object") {
+            specs.push(own_spec(tool));
+        }
+    }
+    specs
+}
+
+/// What the model is told of a tool of the business's own: never where it is asked.
+fn own_spec(tool: &HttpTool) -> ToolSpec {
+    ToolSpec {
+        name: tool.name.as_str().to_owned(),
+        description: tool.description.clone(),
+        parameters: tool.parameters.clone(),
     }
 }
 

@@ -62,6 +62,7 @@ impl Call {
 
     pub(super) fn on_keys(&mut self, keys: &str) {
         self.still_there = 0;
+        self.tools.on_caller();
         self.note(Note::Keys(Pii::new(keys.to_owned())));
         self.tell_model(ToModel::Note(Pii::new(format!(
             "The caller pressed these keys on the telephone: {keys}"
@@ -200,6 +201,7 @@ impl Call {
     fn on_speech_started(&mut self) {
         self.caller_speaks = true;
         self.still_there = 0;
+        self.tools.on_caller();
         self.words.on_caller_began(self.now);
         self.history.on_listening();
         self.listening.on_caller_began();

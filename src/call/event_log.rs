@@ -85,9 +85,10 @@ pub enum Verdict {
 }
 
 impl EventLog {
-    /// Writes the first line.
+    /// Writes the first line. Secrets and addresses of the business are not in it: a log is shown to people.
     pub fn begin(brief: &Brief, out: &mut Vec<u8>) -> Self {
-        write(&Head { frontdesk: VERSION, brief: brief.clone() }, out);
+        let brief = Brief { business: brief.business.clone().without_secrets(), ..brief.clone() };
+        write(&Head { frontdesk: VERSION, brief }, out);
         out.push(b'\n');
         Self::default()
     }

@@ -118,6 +118,26 @@ pub(super) const TOOL_PATIENCE: Duration = Duration::from_secs(10);
 /// How many tools may be under way at once; a model that wants more is out of its mind.
 pub(super) const MAX_TOOLS: usize = 16;
 
+/// How many of the business's own tools may be under way at once: what a model asks for in one breath. Each is a request
+/// that somebody else's server has to bear.
+pub(super) const MAX_HTTP_TOOLS: usize = 4;
+
+/// How often they are asked in any minute: one every three seconds is quicker than people talk.
+pub(super) const MAX_HTTP_TOOLS_A_MINUTE: usize = 20;
+
+/// And how often by one stream of a call, however long it lasts.
+pub(super) const MAX_HTTP_TOOLS_A_CALL: u32 = 200;
+
+/// How many tool calls may follow each other without a word of the caller's: then answers are asked for without tools, so
+/// that a model which does nothing else says something.
+pub(super) const MAX_TOOL_CALLS_A_TURN: u32 = 32;
+
+/// How many of them the model is told anything about: in a flood, every refusal would be one message more.
+pub(super) const MAX_REFUSALS_A_TURN: u32 = 64;
+
+/// The longest arguments that are looked at: two pages. Nobody dictates more into one field.
+pub(super) const LONGEST_ARGUMENTS: usize = 8 * 1024;
+
 /// How many tool calls of one call are remembered, so that none runs twice.
 pub(super) const MAX_TOOL_CALLS: usize = 256;
 

@@ -103,6 +103,7 @@ impl Call {
             Input::Model(words) => self.on_model(words),
             Input::Command(command) => self.on_command(command),
             Input::Outcome(id, outcome) => self.on_outcome(id, outcome),
+            Input::Answered(id, answer) => self.on_tool_answer(id, &answer),
             Input::Lost(Side::Caller) => self.on_stream_over(Ending::StreamLost),
             Input::Lost(Side::Model) => self.on_model_lost(),
             Input::Garbage => self.oddities.garbage += 1,
@@ -240,7 +241,7 @@ impl Call {
             self.responding.unwish(Reason::Opening);
         }
         let Some(reason) = self.responding.next_wish(|reason| self.may_ask_for(reason)) else { return };
-        if let Some(ask) = self.responding.ask(reason, self.now) {
+        if let Some(ask) = self.responding.ask(reason, self.now, self.tools.may_be_called()) {
             self.deadlines.set(Deadline::ModelAnswers, self.now + MODEL_ANSWERS);
             self.say_to_model(ask);
         }

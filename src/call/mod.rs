@@ -20,6 +20,7 @@ mod deadlines;
 mod effects;
 pub mod event_log;
 mod history;
+mod http_tools;
 mod kept;
 mod limits;
 mod listening;
@@ -42,8 +43,8 @@ use serde::{Deserialize, Serialize};
 pub use self::brief::{Brief, Greeting, Interruption, Opening};
 pub use self::machine::Call;
 pub use self::opening::spoken_alike;
-use crate::domain::{DestinationId, Ending, Intention, Message, Pii, Turn, Usage};
-use crate::wire::model::{FromModel, ToModel};
+use crate::domain::{DestinationId, Ending, Intention, Message, Pii, ToolAnswer, ToolName, Turn, Usage};
+use crate::wire::model::{FromModel, ToModel, ToolCallId};
 use crate::wire::twilio::media::{FromTwilio, ToTwilio};
 
 /// Something that happened.
@@ -58,6 +59,8 @@ pub enum Input {
     Command(Command),
     /// What became of an effect.
     Outcome(EffectId, Outcome),
+    /// What a tool of the business's own answered.
+    Answered(EffectId, Box<ToolAnswer>),
     /// A socket is gone, without a goodbye.
     Lost(Side),
     /// A frame of the caller's that was no message: binary, too large, not JSON.
@@ -91,6 +94,9 @@ pub enum Command {
     /// An operator has something said to the caller, in these words.
     Say(Pii<String>),
 }
+
+/// What a note calls a tool that there is not: a model makes up what it likes.
+pub const UNKNOWN_TOOL: &str = "unknown";
 
 /// Something to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -127,6 +133,15 @@ pub enum Effect {
     Transfer(DestinationId),
     /// Keep a message for the business.
     TakeMessage(Box<Message>),
+    /// Ask a tool of the business's own, and come back with [`Input::Answered`].
+    RunTool {
+        /// Which of those it has configured.
+        name: ToolName,
+        /// The model's call of it: the same tool asked twice for one call is to do its work once.
+        call: ToolCallId,
+        /// JSON, an object that was checked.
+        arguments: Pii<String>,
+    },
     /// Keep a turn.
     Checkpoint(Box<Turn>),
     /// Keep the greeting's audio for the next call.
@@ -285,4 +300,8 @@ pub struct Oddities {
     pub refusals: u32,
     /// Sessions of the model's that were lost.
     pub models_lost: u32,
+    /// Answers of tools that came after the model had been told that they failed.
+    pub late_tools: u32,
+    /// Tool calls that were not even answered: the model made too many.
+    pub ignored_tools: u32,
 }

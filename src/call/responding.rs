@@ -89,8 +89,8 @@ impl Responding {
         self.wishes.iter().map(|wish| wish.reason).find(|reason| may(*reason))
     }
 
-    /// Asks the model for a wish now, if it is free.
-    pub(super) fn ask(&mut self, reason: Reason, now: Moment) -> Option<ToModel> {
+    /// Asks the model for a wish now, if it is free. `tools` is whether it may call any just now.
+    pub(super) fn ask(&mut self, reason: Reason, now: Moment, tools: bool) -> Option<ToModel> {
         if self.active.is_some() || self.asked.is_some() || now < self.not_before {
             return None;
         }
@@ -98,10 +98,11 @@ impl Responding {
         let wish = self.wishes.remove(index)?;
         self.last_tag += 1;
         // A goodbye that calls a tool would begin everything again.
-        let tools = !matches!(
+        let begins_anew = matches!(
             wish.reason,
             Reason::Farewell | Reason::StillThere | Reason::LastMinute | Reason::Operator
         );
+        let tools = tools && !begins_anew;
         let ask = ToModel::Respond { instructions: wish.instructions.clone(), tools, tag: self.last_tag };
         self.asked = Some((self.last_tag, wish));
         Some(ask)
@@ -212,7 +213,7 @@ mod tests {
 
     fn ask(responding: &mut Responding) -> Option<ToModel> {
         let reason = responding.next_wish(|_| true)?;
-        responding.ask(reason, NOW)
+        responding.ask(reason, NOW, true)
     }
 
     fn tag_of(ask: Option<ToModel>) -> Option<u32> {

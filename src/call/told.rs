@@ -106,6 +106,7 @@ impl Teller {
             Input::Model(words) => format!("model  ▸ {}", describe_model(words)),
             Input::Command(command) => format!("order  ▸ {}", describe_command(command)),
             Input::Outcome(id, outcome) => format!("effect ▸ #{} {outcome:?}", id.0),
+            Input::Answered(id, answer) => format!("effect ▸ #{} answered {}", id.0, answer.told.reveal()),
             Input::Lost(side) => format!("lost   ▸ {side:?}"),
             Input::Garbage => "caller ▸ a frame that is no message".to_owned(),
         })
@@ -190,6 +191,7 @@ fn describe_effect(effect: &Effect) -> String {
         Effect::HangUp => "hang up".to_owned(),
         Effect::Transfer(to) => format!("transfer to {to}"),
         Effect::TakeMessage(_) => "keep a message".to_owned(),
+        Effect::RunTool { name, .. } => format!("ask the business's tool {name}"),
         Effect::Checkpoint(turn) => format!("keep turn {}", turn.number),
         Effect::KeepGreeting(_) => "keep the greeting for the next caller".to_owned(),
     }

@@ -6,6 +6,7 @@ mod notices;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod usage;
 
 use std::io::Write;
@@ -75,6 +76,16 @@ pub(super) enum BusinessCommand {
         #[arg(long)]
         month: Option<String>,
     },
+    /// Asks a tool of a business's own as a call would, and prints what the model would be told.
+    TryTool {
+        /// The business's id.
+        id: String,
+        /// The tool's name.
+        name: String,
+        /// What the model would say to it, a JSON object.
+        #[arg(long, default_value = "{}")]
+        arguments: String,
+    },
     /// Lists what the webhook of a business was not told yet.
     Notices {
         /// The business's id.
@@ -126,6 +137,9 @@ pub(super) async fn run(command: BusinessCommand, books: &Books, out: &mut dyn W
         BusinessCommand::Messages { id } => calls::messages(&id, books, out).await,
         BusinessCommand::Voicemails { id } => calls::voicemails(&id, books, out).await,
         BusinessCommand::Usage { id, month } => usage::show(&id, month.as_deref(), books, out).await,
+        BusinessCommand::TryTool { id, name, arguments } => {
+            tools::try_one(&id, &name, &arguments, books, out).await
+        }
         BusinessCommand::Notices { id } => notices::list(&id, books, out).await,
         BusinessCommand::Retry { id, notice } => notices::retry(&id, &notice, books, out).await,
     }

@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
+use crate::domain::is_private_name;
+
 /// Whom we may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
@@ -47,6 +49,13 @@ impl Reach {
             Some(Host::Ipv6(address)) => !self.admits(address.into()),
             Some(Host::Domain(_)) | None => false,
         }
+    }
+
+    /// Whether the host of a URL is a name that only a private network knows: whatever it leads to, nobody outside means
+    /// it. Where this machine may be called, its own name may be too.
+    pub(super) fn refuses_name(self, url: &Url) -> bool {
+        let Some(Host::Domain(name)) = url.host() else { return false };
+        self == Self::PublicOnly && is_private_name(name)
     }
 }
 
@@ -311,6 +320,19 @@ mod tests {
         }
         let name = Url::parse("https://localhost/x").unwrap();
         assert!(!Reach::PublicOnly.refuses_literal(&name), "a name is judged by its addresses");
+    }
+
+    #[test]
+    fn a_name_of_a_private_network_is_refused_whatever_it_leads_to() {
+        for name in ["metadata.google.internal", "DB.Railway.INTERNAL.", "internal", "localhost", "nas.local"]
+        {
+            let url = Url::parse(&format!("https://{name}/x")).unwrap();
+            assert!(Reach::PublicOnly.refuses_name(&url) && !Reach::Loopback.refuses_name(&url), "{name}");
+        }
+        for name in ["internal.example", "notinternal", "example.com", "localhost.example.com"] {
+            let url = Url::parse(&format!("https://{name}/x")).unwrap();
+            assert!(!Reach::PublicOnly.refuses_name(&url), "{name}");
+        }
     }
 
     #[test]

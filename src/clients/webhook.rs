@@ -4,27 +4,22 @@
 //! Source: Standard Webhooks 1.0.0, <https://github.com/standard-webhooks/standard-webhooks>.
 
 mod error;
-mod names;
-mod signature;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::dns::Resolve;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Response, StatusCode, Url};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
 use rustls::ClientConfig;
 use tokio::time::timeout;
 
 pub use self::error::WebhookError;
-use self::names::{JudgedNames, SystemNames};
 use super::Reach;
+use super::names::SystemNames;
+use super::outward::Outward;
 use crate::domain::{NoticeId, Webhook};
-
-/// From looking up the name to the end of the TLS handshake: three round trips around the world take one second, a
-/// lost packet another.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// From looking up the name to the answer's head: the least that Standard Webhooks recommends. Who needs longer should
 /// answer first and work afterwards.
@@ -36,9 +31,6 @@ const TAKEN_BYTES: usize = 4 * 1024;
 
 /// And for how long.
 const TAKING_PATIENCE: Duration = Duration::from_secs(1);
-
-/// Who we say we are.
-const USER_AGENT: &str = concat!("frontdesk/", env!("CARGO_PKG_VERSION"));
 
 /// How webhooks are sent.
 #[derive(Clone)]
@@ -63,29 +55,16 @@ impl WebhookSettings {
 /// Sends webhooks.
 #[derive(Debug, Clone)]
 pub struct WebhookClient {
-    http: reqwest::Client,
-    reach: Reach,
+    outward: Outward,
+    patience: Duration,
 }
 
 impl WebhookClient {
     /// A client that has connected to nobody yet.
     pub fn new(settings: WebhookSettings) -> Result<Self, WebhookError> {
         let WebhookSettings { reach, tls, names, patience } = settings;
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured((*tls).clone())
-            .dns_resolver(Arc::new(JudgedNames { names, reach }))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            // A proxy would connect to addresses that nobody judged.
-            .no_proxy()
-            // Deliveries to one receiver are seldom, and each is to meet the name's address of today.
-            .pool_max_idle_per_host(0)
-            .connect_timeout(CONNECT_PATIENCE)
-            .timeout(patience)
-            .user_agent(USER_AGENT)
-            .build()
-            .map_err(WebhookError::Setup)?;
-        Ok(Self { http, reach })
+        let outward = Outward::new(reach, &tls, names).map_err(WebhookError::Setup)?;
+        Ok(Self { outward, patience })
     }
 
     /// Sends a body once, signed as of `at_s`, in seconds since 1970. It has arrived when this is `Ok`; when it is not,
@@ -97,35 +76,14 @@ impl WebhookClient {
         at_s: i64,
         body: &str,
     ) -> Result<(), WebhookError> {
-        let url = self.judged(&webhook.url)?;
-        let signature = signature::sign(&webhook.secret, id, at_s, body).ok_or(WebhookError::Secret)?;
-        let request = self
-            .http
-            .post(url)
-            .header(CONTENT_TYPE, "application/json")
-            .header("webhook-id", id.as_str())
-            .header("webhook-timestamp", at_s)
-            .header("webhook-signature", signature)
-            .body(body.to_owned());
+        let url = self.outward.judged(&webhook.url)?;
+        let post = self.outward.signed_post(url, &webhook.secret, id.as_str(), at_s, body.to_owned());
+        let request = post.ok_or(WebhookError::Secret)?.timeout(self.patience);
         let response = request.send().await.map_err(|error| WebhookError::met(&error))?;
         let verdict = verdict(response.status(), response.headers(), at_s);
         // The head decides; a body that hangs or breaks changes nothing.
         let _dropped = timeout(TAKING_PATIENCE, take_a_little(response)).await;
         verdict
-    }
-
-    fn judged(&self, url: &str) -> Result<Url, WebhookError> {
-        let url = Url::parse(url).map_err(|_| WebhookError::Url)?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(WebhookError::Url);
-        }
-        if !self.reach.is_private_talk(&url) {
-            return Err(WebhookError::NotHttps);
-        }
-        if self.reach.refuses_literal(&url) {
-            return Err(WebhookError::NotPublic);
-        }
-        Ok(url)
     }
 }
 

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BusinessId, DestinationId, PhoneNumber, Plan, PlanId, Sentence, Webhook};
+use super::{
+    BusinessId, DestinationId, HttpTool, PhoneNumber, Plan, PlanId, Sentence, Webhook, WebhookSecret,
+};
 
 /// Who answers, with which words, voice and tools. The same field names in the import file and in every store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +46,9 @@ pub struct Business {
     /// What the model may do.
     #[serde(default)]
     pub tools: Vec<Tool>,
+    /// What it may do beside that, each at an address of the business's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub http_tools: Vec<HttpTool>,
     /// Whether calls are recorded, where the plan allows it.
     #[serde(default)]
     pub recording: bool,
@@ -89,6 +94,20 @@ pub enum Tool {
     TransferCall,
     /// Keep a message for the business.
     TakeMessage,
+}
+
+impl Tool {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::EndCall, Self::TransferCall, Self::TakeMessage];
+
+    /// What the model calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EndCall => "end_call",
+            Self::TransferCall => "transfer_call",
+            Self::TakeMessage => "take_message",
+        }
+    }
 }
 
 /// The name of a voice of the model.
@@ -210,6 +229,23 @@ impl Business {
     /// The destination of that id, if the business has configured it.
     pub fn destination(&self, id: &DestinationId) -> Option<&Destination> {
         self.destinations.iter().find(|destination| destination.id == *id)
+    }
+
+    /// The tool of that name, if the business has configured it.
+    pub fn http_tool(&self, name: &str) -> Option<&HttpTool> {
+        self.http_tools.iter().find(|tool| tool.name.as_str() == name)
+    }
+
+    /// The same without what opens doors: where it is told and asked, and with which secrets. For what is written down of
+    /// a call.
+    #[must_use]
+    pub fn without_secrets(mut self) -> Self {
+        self.webhook = None;
+        for tool in &mut self.http_tools {
+            tool.url.clear();
+            tool.secret = WebhookSecret::new("");
+        }
+        self
     }
 
     /// The first words of a call: the announcement when it will be recorded, then the greeting.

@@ -17,7 +17,10 @@ use tower::ServiceExt as _;
 use super::listen::{self, ListenLimits};
 use super::{App, Trail, Window, WindowSettings, routes};
 use crate::bridge::{Bridge, BridgeSettings, OrphanSettings};
-use crate::clients::{Auth, RealtimeClient, RealtimeSettings, TwilioRest, tls_with_public_roots};
+use crate::clients::{
+    Auth, HttpToolClient, HttpToolSettings, Reach, RealtimeClient, RealtimeSettings, TwilioRest,
+    tls_with_public_roots,
+};
 use crate::domain::{
     AccountSid, Business, BusinessId, BusinessImport, CallRecord, CallSid, InstanceId, Intention,
     MicroDollars, PhoneNumber, Pii, Plan, PlanId, PriceTable, PublicUrl, Usage,
@@ -186,6 +189,7 @@ impl House {
                 prices: PriceTable::default(),
                 realtime: RealtimeClient::new(nowhere()).unwrap(),
                 twilio: None,
+                tools: tools(),
                 registry: registry.clone(),
                 tasks: tasks.clone(),
                 data_dir: None,
@@ -365,6 +369,11 @@ impl Directory for Planless {
 }
 
 /// A model nobody answers for: what happens to a call after its webhook is not asked here.
+fn tools() -> HttpToolClient {
+    let tls = tls_with_public_roots().unwrap();
+    HttpToolClient::new(HttpToolSettings::new(Reach::Loopback, tls)).unwrap()
+}
+
 fn nowhere() -> RealtimeSettings {
     RealtimeSettings {
         url: "ws://127.0.0.1:9/v1/realtime".to_owned(),

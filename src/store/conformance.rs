@@ -21,8 +21,8 @@ use uuid::Uuid;
 use super::{Directory, Ledger, Outbox, Slots};
 use crate::domain::{
     AccountSid, AtLimit, Business, BusinessId, BusinessImport, CallRecord, CallSid, Destination,
-    DestinationId, Fallback, InstanceId, MicroDollars, PhoneNumber, Pii, Plan, PlanId, Tool, TurnDetection,
-    Usage, Voice, Webhook, WebhookSecret,
+    DestinationId, Fallback, HttpTool, InstanceId, MicroDollars, PhoneNumber, Pii, Plan, PlanId, Tool,
+    ToolName, TurnDetection, Usage, Voice, Webhook, WebhookSecret,
 };
 
 /// How many ask at once in a race: as many as one call could ever meet, and then some.
@@ -75,6 +75,17 @@ pub fn one_business() -> BusinessImport {
         }],
         fallback: Some(Fallback::Transfer(id("front-office".to_owned()))),
         tools: vec![Tool::EndCall, Tool::TransferCall, Tool::TakeMessage],
+        http_tools: vec![HttpTool {
+            name: ToolName::parse("find_slot").expect("legal"),
+            description: "Finds a free time. Ask for the day first.".to_owned(),
+            parameters: serde_json::json!({"type": "object", "required": ["day"], "properties": {
+                "day": {"type": "string", "description": "like 2026-11-21", "maxLength": 10},
+                "people": {"type": "integer", "minimum": 1, "maximum": 12},
+                "where": {"type": "string", "enum": ["inside", "outside"]}}}),
+            url: "https://luna.example/tools/slots?x=1".to_owned(),
+            secret: WebhookSecret::new("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"),
+            deadline_ms: 5_000,
+        }],
         recording: true,
         recording_announcement: Some("We record.".to_owned()),
         webhook: Some(Webhook {

@@ -6,6 +6,7 @@
 
 mod checker;
 mod shape;
+mod tools;
 mod tree;
 
 use futures_util::future::try_join_all;

@@ -15,6 +15,8 @@ mod scenes;
 #[cfg(test)]
 mod strangers;
 #[cfg(test)]
+mod tools;
+#[cfg(test)]
 mod transfer;
 #[cfg(test)]
 mod voicemail;

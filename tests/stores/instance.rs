@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::Router;
 use frontdesk::bridge::{Bridge, BridgeSettings, OrphanSettings};
 use frontdesk::clients::{
-    Auth, Credentials, RealtimeClient, RealtimeSettings, TwilioRest, tls_with_public_roots,
+    Auth, Credentials, HttpToolClient, HttpToolSettings, Reach, RealtimeClient, RealtimeSettings, TwilioRest,
+    tls_with_public_roots,
 };
 use frontdesk::domain::{AccountSid, InstanceId, PriceTable, PublicUrl};
 use frontdesk::http::listen::{self, ListenLimits};
@@ -73,6 +74,8 @@ impl Instance {
         let credentials =
             Credentials::AuthToken { account: AccountSid::parse(ACCOUNT).unwrap(), token: AUTH_TOKEN.into() };
         let twilio = outside.rest_url.as_ref().map(|url| TwilioRest::new(url, credentials, &tls).unwrap());
+        let tools = HttpToolSettings::new(Reach::Loopback, Arc::clone(&tls));
+        let tools = HttpToolClient::new(tools).unwrap();
         let bridge = Bridge::new(BridgeSettings {
             ledger: store.ledger(),
             slots: store.slots(),
@@ -80,6 +83,7 @@ impl Instance {
             prices: PriceTable::default(),
             realtime: RealtimeClient::new(RealtimeSettings { url, model, auth: Auth::None, tls }).unwrap(),
             twilio,
+            tools,
             registry: registry.clone(),
             tasks: tasks.clone(),
             data_dir: None,

@@ -62,6 +62,7 @@ impl World {
         let ledger = Arc::new(TestLedger::new(Mood::Well));
         let (orders, order_queue) = mpsc::channel(8);
         let (outcome_sender, outcomes) = mpsc::channel(8);
+        let (answer_sender, answers) = mpsc::channel(8);
         let (arrive, arrival) = oneshot::channel();
         let (dialled, models) = mpsc::channel(4);
         let subject = Subject::of(&brief(), &record().instance, &crate::store::Nudge::default());
@@ -93,9 +94,10 @@ impl World {
         let voice = &brief.business.voice;
         let greeting = GreetingKey::new(&brief.business.id, "Hello.", voice, "m");
         let (parts, business, model) = (Arc::new(parts), brief.business.clone(), MODEL.to_owned());
-        let effects = Effects::new(parts, record(), business, greeting, model, dial, outcome_sender);
+        let answering = (outcome_sender, answer_sender);
+        let effects = Effects::new(parts, record(), business, greeting, model, dial, answering);
         let showing = Showing::unseen(&brief);
-        let reins = Reins { orders: order_queue, outcomes, arrival, effects, scribe, showing };
+        let reins = Reins { orders: order_queue, outcomes, answers, arrival, effects, scribe, showing };
         let carried = tasks.spawn("call", async move {
             carry(brief, Clock::start(), reins).await;
         });
@@ -138,6 +140,7 @@ fn parts(tasks: Tasks) -> BridgeParts {
     };
     BridgeParts {
         realtime: RealtimeClient::new(settings).unwrap(),
+        tools: crate::bridge::testing::tools(),
         twilio: None,
         tasks,
         greetings: Greetings::new(None),

@@ -26,6 +26,7 @@ async fn house(script: Script, at_once: usize) -> (Arc<BridgeParts>, ModelServer
     };
     let parts = BridgeParts {
         realtime: RealtimeClient::new(settings).unwrap(),
+        tools: crate::bridge::testing::tools(),
         twilio: None,
         tasks: Tasks::new(),
         greetings: Greetings::new(None),

@@ -6,6 +6,8 @@
 mod bridging;
 mod endings;
 mod failing;
+mod hostile;
+mod http_tools;
 mod listening;
 mod log;
 mod opening;

@@ -1,11 +1,9 @@
 //! Why a webhook was not taken, in words for whoever can mend it. They are shown to people and kept in the store: nothing
 //! in them is the other side's, and no URL, which may hold a secret.
 
-use std::error::Error;
-use std::io;
 use std::time::Duration;
 
-use super::names::NameError;
+use crate::clients::outward::{Trouble, UrlFault};
 
 /// Why a business was not told.
 #[derive(Debug, thiserror::Error)]
@@ -103,31 +101,25 @@ impl WebhookError {
         }
     }
 
-    /// What the HTTP client met. Its own words are left behind: they repeat what a certificate says.
+    /// What the HTTP client met.
     pub(super) fn met(error: &reqwest::Error) -> Self {
-        if let Some(name) = first(error, |cause| cause.downcast_ref::<NameError>().copied()) {
-            return match name {
-                NameError::Unresolved => Self::Unresolved,
-                NameError::NotPublic => Self::NotPublic,
-            };
-        }
-        if first(error, |cause| cause.downcast_ref::<rustls::Error>().map(drop)).is_some() {
-            return Self::Insecure;
-        }
-        match (error.is_connect(), error.is_timeout()) {
-            (true, _) => Self::Unreachable,
-            (false, true) => Self::Late,
-            (false, false) => Self::Broken,
+        match Trouble::of(error) {
+            Trouble::Unresolved => Self::Unresolved,
+            Trouble::NotPublic => Self::NotPublic,
+            Trouble::Insecure => Self::Insecure,
+            Trouble::Unreachable => Self::Unreachable,
+            Trouble::Late => Self::Late,
+            Trouble::Broken => Self::Broken,
         }
     }
 }
 
-fn first<T>(error: &(dyn Error + 'static), look: impl Fn(&(dyn Error + 'static)) -> Option<T>) -> Option<T> {
-    std::iter::successors(Some(error), |&cause| inner(cause)).find_map(look)
-}
-
-/// What is behind an error. One of I/O names what is behind the error it wraps, and hides that one.
-fn inner<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
-    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    wrapped.map_or_else(|| error.source(), |wrapped| Some(wrapped))
+impl From<UrlFault> for WebhookError {
+    fn from(fault: UrlFault) -> Self {
+        match fault {
+            UrlFault::NotAUrl => Self::Url,
+            UrlFault::NotHttps => Self::NotHttps,
+            UrlFault::NotPublic => Self::NotPublic,
+        }
+    }
 }

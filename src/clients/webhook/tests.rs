@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use reqwest::dns::{Addrs, Name, Resolving};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::RootCertStore;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;
@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::clients::tls_with_public_roots;
+use crate::clients::{signature, tls_with_public_roots};
 use crate::domain::WebhookSecret;
 
 const AT_S: i64 = 1_790_000_000;
@@ -89,7 +89,7 @@ async fn a_webhook_is_one_signed_post_of_the_body_as_it_is() {
     assert_eq!(body, BODY);
     let mut lines = head.split("\r\n");
     assert_eq!(lines.next(), Some("POST /calls?x=1 HTTP/1.1"));
-    let signature = signature::sign(&webhook("").secret, &notice(), AT_S, BODY).unwrap();
+    let signature = signature::sign(&webhook("").secret, notice().as_str(), AT_S, BODY).unwrap();
     for header in [
         "content-type: application/json",
         "webhook-id: msg_0123456789abcdef",

@@ -138,6 +138,8 @@ problems! {
     Found: NotFound;
     /// One stored thing is read.
     Read: NotFound Unreadable;
+    /// A tool is tried out.
+    Tried: NotFound Unreadable NotJson BodyTooSlow BodyTooLarge WrongContentType;
     /// What Twilio keeps is asked for.
     Heard: NotFound Unreadable NoTwilio TwilioRefused TwilioAway;
     /// One thing is written.

@@ -13,6 +13,7 @@ mod notices;
 mod page;
 mod plans;
 mod schemas;
+mod tools;
 mod usage;
 mod views;
 mod voicemails;
@@ -62,6 +63,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
 fn documented_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(document::frame())
         .merge(businesses::routes())
+        .merge(tools::routes())
         .merge(calls::routes())
         .merge(voicemails::routes())
         .merge(usage::routes())

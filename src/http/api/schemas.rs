@@ -51,6 +51,9 @@ pub(super) struct Business {
     /// What the model may do.
     #[schema(required = false)]
     tools: Vec<Tool>,
+    /// What it may do beside that, each at an address of the business's own.
+    #[schema(required = false, max_items = 32)]
+    http_tools: Vec<HttpTool>,
     /// Whether calls are recorded, where the plan allows it.
     #[schema(required = false, default = false)]
     recording: bool,
@@ -101,6 +104,34 @@ enum Tool {
     EndCall,
     TransferCall,
     TakeMessage,
+}
+
+/// A tool of the business's own: asked by a signed POST, and what it answers is told to the model.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "its schema is all that is used of it")]
+struct HttpTool {
+    /// What the model calls it; none of the built-in names.
+    #[schema(example = "find_slot", pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    name: String,
+    /// What it does and when to use it, for the model.
+    #[schema(example = "Finds a free time. Ask for the day first.", pattern = r"\S", max_length = 1024)]
+    description: String,
+    /// JSON Schema of its arguments: an object, in the words that are checked.
+    #[schema(required = false, value_type = Object)]
+    parameters: serde_json::Value,
+    /// An `https` URL.
+    #[schema(example = "https://luna.example/tools/slots")]
+    url: String,
+    /// Signs what is sent: `whsec_` and 24 to 64 random bytes in base64.
+    #[schema(
+        example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        pattern = "^whsec_[A-Za-z0-9+/]{32,86}={0,2}$"
+    )]
+    secret: String,
+    /// How long it may take, in milliseconds, before the model is told that it failed.
+    #[schema(required = false, default = 8_000, minimum = 1_000, maximum = 20_000)]
+    deadline_ms: u32,
 }
 
 /// When the caller's turn is over.
@@ -225,6 +256,7 @@ mod tests {
             (plan, schema(Plan::schema())),
             (&business["destinations"][0], schema(Destination::schema())),
             (&business["webhook"], schema(Webhook::schema())),
+            (&business["httpTools"][0], schema(HttpTool::schema())),
             (&business["turnDetection"], schema(TurnDetection::schema())["oneOf"][0].take()),
         ] {
             assert_eq!(keys(noun), keys(&schema["properties"]), "{schema}");

@@ -146,7 +146,7 @@ async fn the_document_has_every_operation_with_its_own_name_and_every_link_leads
             item.as_object().unwrap().iter().map(move |(method, it)| (format!("{method} {path}"), it))
         })
         .collect();
-    assert_eq!(operations.len(), 19, "{operations:#?}");
+    assert_eq!(operations.len(), 20, "{operations:#?}");
     let names: std::collections::BTreeSet<_> =
         operations.iter().map(|(_, operation)| operation["operationId"].as_str().unwrap()).collect();
     assert_eq!(names.len(), operations.len());

@@ -55,6 +55,7 @@ enum Event {
     ToModel(usize, Frame),
     ModelAnswersDial(EffectId),
     Outcome(EffectId, Outcome),
+    ToolAnswers(EffectId),
     TwilioEnds(EffectId),
     Command(Command),
 }
@@ -190,6 +191,10 @@ impl World {
             Event::FromModel(..) | Event::ToModel(..) => {}
             Event::ModelAnswersDial(id) => self.on_dial_answered(id),
             Event::Outcome(id, outcome) => self.tell(Input::Outcome(id, outcome)),
+            Event::ToolAnswers(id) => {
+                let answer = Box::new(self.plan.tool_answer.clone());
+                self.tell(Input::Answered(id, answer));
+            }
             Event::TwilioEnds(id) => {
                 self.tell(Input::Outcome(id, self.plan.rest_outcome));
                 if self.plan.rest_outcome == Outcome::Done
@@ -284,6 +289,11 @@ impl World {
             }
             Effect::HangUp | Effect::Transfer(_) => {
                 self.put_off(self.now + self.plan.rest_takes, Event::TwilioEnds(id));
+            }
+            Effect::RunTool { .. } => {
+                if let Some(takes) = self.plan.tool_takes {
+                    self.put_off(self.now + takes, Event::ToolAnswers(id));
+                }
             }
             Effect::Intend(_) | Effect::TakeMessage(_) | Effect::Checkpoint(_) | Effect::KeepGreeting(_) => {
                 let (at, outcome) = (self.now + self.plan.ledger_takes, self.plan.ledger_outcome);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::call::{Brief, Command, Outcome};
-use crate::domain::{AccountSid, IdError, Moment, StreamSid};
+use crate::domain::{AccountSid, IdError, Moment, StreamSid, ToolAnswer};
 use crate::sim::model::{Reply, Script};
 use crate::sim::{LineFault, Step, StreamNames};
 
@@ -43,6 +43,10 @@ pub struct Plan {
     pub ledger_takes: Duration,
     /// What becomes of it.
     pub ledger_outcome: Outcome,
+    /// How long a tool of the business's own takes; none when it never answers.
+    pub tool_takes: Option<Duration>,
+    /// What it answers.
+    pub tool_answer: ToolAnswer,
     /// What we ourselves want of the call meanwhile.
     pub commands: Vec<(Moment, Command)>,
     /// Decides jitter, sizes of pieces and names.
@@ -76,6 +80,8 @@ impl Plan {
             rest_outcome: Outcome::Done,
             ledger_takes: ms(5),
             ledger_outcome: Outcome::Done,
+            tool_takes: Some(ms(400)),
+            tool_answer: ToolAnswer::content(r#"{"ok":true}"#),
             commands: Vec::new(),
             seed: 1,
             logged: false,

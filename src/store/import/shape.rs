@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use url::{Host, Url};
 
 use super::checker::{Checker, Fields, Place, nearest};
+use super::tools::check_http_tools;
 use crate::domain::{AtLimit, Business, BusinessId, DestinationId, PhoneNumber, PlanId, Tool, TurnDetection, Voice};
 
 pub(super) const FILE: Fields = Fields { needed: &[], optional: &["plans", "businesses"] };
@@ -28,6 +29,7 @@ pub(super) const BUSINESS: Fields = Fields {
         "destinations",
         "fallback",
         "tools",
+        "httpTools",
         "recording",
         "recordingAnnouncement",
         "webhook",
@@ -39,6 +41,9 @@ pub(super) const DESTINATION: Fields = Fields { needed: &["id", "label", "number
 pub(super) const FALLBACK: Fields = Fields { needed: &[], optional: &["transfer", "message", "voicemail"] };
 
 pub(super) const WEBHOOK: Fields = Fields { needed: &["url", "secret"], optional: &[] };
+
+pub(super) const HTTP_TOOL: Fields =
+    Fields { needed: &["name", "description", "url", "secret"], optional: &["parameters", "deadlineMs"] };
 
 pub(super) const SERVER_VAD: Fields =
     Fields { needed: &["type"], optional: &["threshold", "prefixPaddingMs", "silenceDurationMs"] };
@@ -113,6 +118,7 @@ pub(super) fn check_business(checker: &mut Checker, at: &Place, value: &Value, n
     let destinations = check_destinations(checker, at, business, &own_lines);
     check_fallback(checker, at, business, &destinations);
     check_tools(checker, at, business, &destinations);
+    check_http_tools(checker, at, business);
     check_webhook(checker, at, business);
 }
 
@@ -320,12 +326,16 @@ fn check_webhook(checker: &mut Checker, at: &Place, business: &Map<String, Value
     if let Some(url) = webhook.get("url") {
         check_webhook_url(checker, at.field("url"), url.as_str());
     }
-    if let Some(secret) = webhook.get("secret")
-        && !secret.as_str().is_some_and(is_signing_secret)
-    {
+    if let Some(secret) = webhook.get("secret") {
+        check_secret(checker, at.field("secret"), secret);
+    }
+}
+
+pub(super) fn check_secret(checker: &mut Checker, at: Place, secret: &Value) {
+    if !secret.as_str().is_some_and(is_signing_secret) {
         let (least, most) = (SECRET_BYTES.start(), SECRET_BYTES.end());
         checker.mistake(
-            at.field("secret"),
+            at,
             format!(
                 "must be \"{SECRET_PREFIX}\" and {least} to {most} random bytes in base64: \
                  write {SECRET_PREFIX} and behind it what `openssl rand -base64 32` prints"
@@ -334,10 +344,11 @@ fn check_webhook(checker: &mut Checker, at: &Place, business: &Map<String, Value
     }
 }
 
-fn check_webhook_url(checker: &mut Checker, at: Place, text: Option<&str>) {
+/// The URL, when it can be one at all.
+pub(super) fn check_webhook_url(checker: &mut Checker, at: Place, text: Option<&str>) -> Option<Url> {
     let Some(url) = text.and_then(|text| Url::parse(text).ok()).filter(Url::has_host) else {
         checker.mistake(at, "must be a URL, like https://example.com/hooks/calls");
-        return;
+        return None;
     };
     if !url.username().is_empty() || url.password().is_some() {
         checker.mistake(
@@ -361,6 +372,7 @@ fn check_webhook_url(checker: &mut Checker, at: Place, text: Option<&str>) {
         }
         _other => checker.mistake(at, "must begin with https://: what we send is about callers"),
     }
+    Some(url)
 }
 
 fn is_signing_secret(text: &str) -> bool {

@@ -79,6 +79,7 @@ async fn every_field_of_the_nouns_is_known_to_the_checker_and_no_other() {
     assert_eq!(keys(business), known(&BUSINESS));
     assert_eq!(keys(&business["destinations"][0]), known(&DESTINATION));
     assert_eq!(keys(&business["webhook"]), known(&WEBHOOK));
+    assert_eq!(keys(&business["httpTools"][0]), known(&HTTP_TOOL));
     assert_eq!(keys(&business["turnDetection"]), known(&SERVER_VAD));
     import.businesses[0].turn_detection = TurnDetection::SemanticVad { eagerness: "low".to_owned() };
     let semantic = serde_json::to_value(&import.businesses[0].turn_detection).unwrap();
@@ -292,4 +293,99 @@ async fn one_document_is_checked_as_it_would_be_in_a_file_and_points_into_itself
     assert!(said[1].starts_with("concurrentCalls: must be at least 1"), "{said:?}");
     let broken = read_plan("{", &plan).against(&store).await.unwrap();
     assert_eq!(broken.mistakes[0].fault, Fault::NotJson);
+}
+
+/// A right tool, with these fields added or replaced.
+fn tool(change: &str) -> String {
+    let secret = format!("whsec_{}", STANDARD.encode([7; 24]));
+    let mut tool = serde_json::json!({"name": "find_slot", "description": "Finds a free time.",
+        "url": "https://luna.example/slots", "secret": secret});
+    let change: Value = serde_json::from_str(change).unwrap();
+    tool.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    format!(r#"{{"httpTools":[{tool}]}}"#)
+}
+
+#[tokio::test]
+async fn a_tool_of_a_businesss_own_has_a_name_an_address_and_a_key() {
+    assert_eq!(said(&file(&[&luna(&tool("{}"))])).await, [""; 0]);
+    assert_eq!(said(&file(&[&luna(&tool(r#"{"deadlineMs":20000}"#))])).await, [""; 0]);
+    let at = "businesses[0].httpTools[0]";
+    for (change, place, words) in [
+        (r#"{"name":"find slot"}"#, "name", "the name of a tool must be 1 to 64 letters"),
+        (r#"{"name":"end_call"}"#, "name", "end_call is built in"),
+        (r#"{"description":" "}"#, "description", "is empty"),
+        (r#"{"url":"http://luna.example"}"#, "url", "must begin with https://"),
+        (r#"{"url":"https://me:hunter2@luna.example"}"#, "url", "has a user name or password"),
+        (r##"{"url":"https://luna.example/#hunter2"}"##, "url", "has a fragment"),
+        (r#"{"url":"https://10.0.0.1/"}"#, "url", "is in a private network"),
+        (r#"{"url":"https://169.254.169.254/"}"#, "url", "is in a private network"),
+        (r#"{"url":"https://[::ffff:10.0.0.1]/"}"#, "url", "is in a private network"),
+        (r#"{"url":"https://[fd00:ec2::254]/"}"#, "url", "is in a private network"),
+        (r#"{"url":"https://metadata.google.internal/"}"#, "url", "is in a private network"),
+        (r#"{"secret":"hunter2"}"#, "secret", "must be \"whsec_\""),
+        (r#"{"deadlineMs":999}"#, "deadlineMs", "must be between 1000 and 20000"),
+        (r#"{"deadlineMs":20001}"#, "deadlineMs", "must be between 1000 and 20000"),
+        (r#"{"header":"x"}"#, "header", "is not a field we know"),
+    ] {
+        says(&tool(change), &[&format!("{at}.{place}: "), words]).await;
+        let said = said(&file(&[&luna(&tool(change))])).await;
+        assert!(!said.concat().contains("hunter2"), "{said:?}");
+    }
+    let here = tool(r#"{"url":"http://127.0.0.1:9/"}"#);
+    says(&here, &["~businesses[0].httpTools[0].url: is on the machine"]).await;
+    let one: Value = serde_json::from_str(&tool("{}")).unwrap();
+    let many = |number: usize| serde_json::json!({"httpTools": vec![one["httpTools"][0].clone(); number]});
+    says(&many(2).to_string(), &["httpTools[1].name: find_slot is there twice"]).await;
+    says(&many(33).to_string(), &["businesses[0].httpTools: are more than 32"]).await;
+}
+
+#[tokio::test]
+async fn parameters_say_nothing_that_would_not_be_checked() {
+    let with = |schema: &str| tool(&format!(r#"{{"parameters":{schema}}}"#));
+    let right = r#"{"type":"object","required":["a"],"additionalProperties":false,"properties":{
+        "a":{"type":["string","null"],"enum":["x",null],"description":"d","format":"date","pattern":"^x"},
+        "b":{"type":"array","items":{"type":"object","properties":{"c":{"type":"integer","minimum":0}}}}}}"#;
+    assert_eq!(said(&file(&[&luna(&with(right))])).await, [""; 0]);
+    for (schema, words) in [
+        (r#""object""#, "parameters: must be a schema of an object"),
+        (r#"{"type":"array"}"#, "parameters: must be a schema of an object"),
+        (r#"{"type":"object","oneOf":[]}"#, "parameters.oneOf: is not among the words that are checked"),
+        (r##"{"type":"object","$ref":"#/x"}"##, "parameters.$ref: is not among the words that are checked"),
+        (
+            r#"{"type":"object","requird":[]}"#,
+            "parameters.requird: is not among the words that are checked; did you",
+        ),
+        (r#"{"type":"object","required":["a"]}"#, "parameters.required: must be a list of names that are in"),
+        (r#"{"type":"object","additionalProperties":{}}"#, "additionalProperties: must be true or false"),
+        (r#"{"type":"object","properties":{"a":7}}"#, "parameters.properties.a: must be a schema"),
+        (
+            r#"{"type":"object","properties":{"a":{"type":"text"}}}"#,
+            "properties.a.type: must be one of object",
+        ),
+        (r#"{"type":"object","properties":{"a":{"enum":[]}}}"#, "properties.a.enum: must be a list of texts"),
+        (
+            r#"{"type":"object","properties":{"a":{"enum":[[1]]}}}"#,
+            "properties.a.enum: must be a list of texts",
+        ),
+        (
+            r#"{"type":"object","properties":{"a":{"minLength":-1}}}"#,
+            "properties.a.minLength: must be a whole",
+        ),
+        (r#"{"type":"object","properties":{"a":{"maximum":"9"}}}"#, "properties.a.maximum: must be a number"),
+        (r#"{"type":"object","properties":{"__proto__":{}}}"#, "parameters.properties: must have names of"),
+        (r#"{"type":"object","properties":{"a":{"items":[]}}}"#, "properties.a.items: must be one schema"),
+        (
+            r#"{"type":"object","properties":{"a":{"examples":[[1]]}}}"#,
+            "properties.a.examples: must hold no list",
+        ),
+    ] {
+        says(&with(schema), &[words]).await;
+    }
+    let mut deep = r#"{"type":"string"}"#.to_owned();
+    for _ in 0..5 {
+        deep = format!(r#"{{"type":"object","properties":{{"a":{deep}}}}}"#);
+    }
+    says(&with(&deep), &["is deeper than 5 schemas"]).await;
+    let large = format!(r#"{{"type":"object","description":"{}"}}"#, "x".repeat(4_096));
+    says(&with(&large), &["parameters: is larger than 4096 bytes"]).await;
 }

@@ -2,6 +2,7 @@
 
 mod line;
 mod model;
+mod own_tools;
 mod plan;
 mod process;
 mod store;
@@ -23,6 +24,7 @@ pub(crate) fn all() -> Vec<Fault> {
         model::rows(),
         talk::rows(),
         tools::rows(),
+        own_tools::rows(),
         transfer::rows(),
         line::rows(),
         process::rows(),
