@@ -1,4 +1,4 @@
-//! The pages people look at: HTML, written by the server, with one sheet of style and one small script beside it. Who may
+//! The pages people look at: HTML, written by the server, with one sheet of style and small scripts beside it. Who may
 //! see them, and what they are asked with, is for `http` to say.
 //!
 //! Numbers of callers are masked unless somebody asks for them. Nothing here is fetched from elsewhere, no script stands in
@@ -14,6 +14,7 @@ mod health;
 mod ladder;
 mod login;
 mod now;
+mod phone;
 mod replay;
 mod words;
 
@@ -27,5 +28,6 @@ pub use self::health::{HealthPage, Light, Trace, health_page};
 pub use self::ladder::{Diagnosis, Ladder, Stream};
 pub use self::login::{login_page, sorry_page};
 pub use self::now::now_page;
+pub use self::phone::{PHONE_LINE_SCRIPT, PHONE_SCRIPT, at_limit, how_it_ended, instead};
 pub use self::replay::{ReplayLine, ReplayPage, replay_page};
 pub use self::words::{ago, masked};

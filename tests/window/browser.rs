@@ -70,6 +70,11 @@ pub(crate) struct Browser {
 impl Browser {
     /// Starts one, as wide as a page on a desk.
     pub(crate) async fn start(chromium: &Path) -> Self {
+        Self::start_with(chromium, Vec::new()).await
+    }
+
+    /// The same, told more.
+    pub(crate) async fn start_with(chromium: &Path, flags: Vec<String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let process = Command::new(chromium)
             .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
@@ -80,6 +85,7 @@ impl Browser {
                 "--window-size=1280,900",
             ])
             .arg(format!("--user-data-dir={}", folder.path().display()))
+            .args(flags)
             .arg("about:blank")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -134,6 +140,19 @@ impl Browser {
         if tokio::time::timeout(PATIENCE, wait).await.is_err() {
             let text = self.ask("document.body.innerText").await;
             panic!("it never came true: {expression}\n{text}\n{:?}", self.complaints);
+        }
+    }
+
+    /// Presses what is there with a mouse, as a person does: a browser lends sound and microphone to nobody else.
+    pub(crate) async fn press(&mut self, selector: &str) {
+        let find = format!(
+            "(() => {{ const it = document.querySelector(`{selector}`); it.scrollIntoView({{block: 'center', behavior: 'instant'}}); \
+             const box = it.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2] }})()"
+        );
+        let at = self.ask(&find).await;
+        for kind in ["mousePressed", "mouseReleased"] {
+            let event = json!({"type": kind, "x": at[0], "y": at[1], "button": "left", "clickCount": 1});
+            self.tell("Input.dispatchMouseEvent", event).await;
         }
     }
 

@@ -12,9 +12,9 @@ use crate::house::{ACCOUNT, AUTH_TOKEN, CALLER, House, LINE, LUNA, Plans, until}
 use crate::scenes::{asks, goodbye, interrupts, script, speech};
 use crate::wire::Wire;
 
-const TOKEN: &str = "9d6f1c0f6a7c4f0c8d0a51f2c9b3e7d4";
+pub(crate) const TOKEN: &str = "9d6f1c0f6a7c4f0c8d0a51f2c9b3e7d4";
 
-const LONG: &str =
+pub(crate) const LONG: &str =
     "We are open from nine to five on every day of the week but on Sunday, and on Saturday until two";
 
 /// Two minutes of them.
@@ -59,7 +59,7 @@ fn quiet_caller(ms: u64) -> Vec<Step> {
     vec![Step { when: When::After(ms), act: Act::HangUp }]
 }
 
-async fn log_in(browser: &mut Browser, base: &str) {
+pub(crate) async fn log_in(browser: &mut Browser, base: &str) {
     browser.open(&format!("{base}/")).await;
     browser.until("location.pathname === '/login'").await;
     browser.ask("document.querySelector('#token').value = 'wrong'; document.forms[0].requestSubmit()").await;
@@ -72,7 +72,7 @@ async fn log_in(browser: &mut Browser, base: &str) {
 }
 
 /// Looks at a page in every light, and on a telephone: it is for everybody, it fits, and its picture is taken.
-async fn pictures(browser: &mut Browser, name: &str) {
+pub(crate) async fn pictures(browser: &mut Browser, name: &str) {
     for (width, height, scheme, word) in
         [(1280, 900, "dark", "dark"), (390, 844, "light", "phone"), (1280, 900, "light", "light")]
     {
