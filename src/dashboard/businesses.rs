@@ -6,6 +6,7 @@ mod fields;
 use maud::{Markup, html};
 
 use self::fields::{field, invalid_at, place, text, word, wrong_at};
+use super::phone::phone;
 use super::{Frame, Here};
 use crate::domain::{Business, Fallback, Plan, Tool, TurnDetection, Voice, WebhookSecret};
 
@@ -207,7 +208,7 @@ pub fn business_form(
                 ul { @for remark in remarks { li { (place(&remark.pointer)) ": " (remark.says) } } }
             }
         }
-        @if let Some(webhook) = webhook { (reach(form, webhook)) }
+        @if let Some(webhook) = webhook { (phone(frame, &form.id, form.lines.lines().next().unwrap_or("+15551234567"), webhook)) }
         form method="post" action=(action) {
             (frame.sealed())
             input type="hidden" name="seen" value=(form.seen);
@@ -219,18 +220,6 @@ pub fn business_form(
         }
     };
     frame.page(title, Here::Businesses, None, &main)
-}
-
-/// How to try it.
-fn reach(form: &BusinessForm, webhook: &str) -> Markup {
-    let line = form.lines.lines().next().unwrap_or("+15551234567");
-    html! {
-        section aria-labelledby="try" {
-            h2 #try { "Test call" }
-            p { "Call one of its lines, or without a telephone:" }
-            pre { code { "frontdesk call " (webhook) " --to " (line) } }
-        }
-    }
 }
 
 fn who(form: &BusinessForm, plans: &[Plan], remarks: &[Remark]) -> Markup {

@@ -2,6 +2,8 @@
 
 use maud::{DOCTYPE, Markup, html};
 
+use super::phone::{PHONE_LINE_SCRIPT, PHONE_SCRIPT};
+
 /// The style of every page.
 pub const STYLE: &str = include_str!("window.css");
 
@@ -38,9 +40,12 @@ pub struct Frame<'a> {
     pub draining: bool,
 }
 
-/// A word that changes whenever style or script do, so that a browser may keep both for ever.
+/// A word that changes whenever style or scripts do, so that a browser may keep both for ever.
 pub fn asset_version() -> String {
-    const WORD: u64 = fingerprint(SCRIPT.as_bytes(), fingerprint(STYLE.as_bytes(), 0xcbf2_9ce4_8422_2325));
+    const STYLE_AND_SCRIPT: u64 =
+        fingerprint(SCRIPT.as_bytes(), fingerprint(STYLE.as_bytes(), 0xcbf2_9ce4_8422_2325));
+    const WORD: u64 =
+        fingerprint(PHONE_LINE_SCRIPT.as_bytes(), fingerprint(PHONE_SCRIPT.as_bytes(), STYLE_AND_SCRIPT));
     format!("{WORD:016x}")
 }
 

@@ -10,6 +10,9 @@ use crate::registry::{Rung, Step};
 /// How long the handing over of a caller may take, in milliseconds, on a machine that is busy.
 const HANDED_OVER_MS: i64 = 2_000;
 
+/// Why a test call has no stream.
+const NO_STREAM_OF_PAGE: &str = "The page was left, or something between the browser and this server does not let sockets                                  through. Run `frontdesk doctor` with the public address of this server.";
+
 /// One stream of a call as it was lived.
 #[derive(Debug, Clone)]
 pub struct Stream {
@@ -63,7 +66,9 @@ impl Ladder {
         if !arrived {
             let upgraded = self.upgrades.iter().any(|(_, accepted, _)| *accepted);
             let missing = if upgraded { "The stream starts" } else { "The stream is opened" };
-            return Some(Diagnosis { missing, says: self.why_no_stream(upgraded) });
+            let says =
+                if record.is_test() { NO_STREAM_OF_PAGE.to_owned() } else { self.why_no_stream(upgraded) };
+            return Some(Diagnosis { missing, says });
         }
         match &record.ending {
             Some(Ending::ModelRefused) => {
@@ -111,7 +116,12 @@ impl Ladder {
     }
 
     fn lines(&self, record: &CallRecord, in_flight: bool) -> Vec<Line> {
-        let mut lines = vec![line(record.started_ms, "good", "Webhook", "Twilio asks who answers")];
+        let (first, by_whom) = if record.is_test() {
+            ("Test call", "begun on the page of its business")
+        } else {
+            ("Webhook", "Twilio asks who answers")
+        };
+        let mut lines = vec![line(record.started_ms, "good", first, by_whom)];
         for at_ms in &self.twiml_ms {
             lines.push(line(*at_ms, "good", "TwiML", "the way to the media socket is told"));
         }

@@ -1,4 +1,4 @@
-//! The pages people look at: HTML, written by the server, with one sheet of style and one small script beside it. Who may
+//! The pages people look at: HTML, written by the server, with one sheet of style and small scripts beside it. Who may
 //! see them, and what they are asked with, is for `http` to say.
 //!
 //! Numbers of callers are masked unless somebody asks for them. Nothing here is fetched from elsewhere, no script stands in
@@ -15,6 +15,7 @@ mod ladder;
 mod login;
 mod now;
 mod operate;
+mod phone;
 mod replay;
 mod words;
 
@@ -29,5 +30,6 @@ pub use self::ladder::{Diagnosis, Ladder, Stream};
 pub use self::login::{DoorWord, login_page, sorry_page};
 pub use self::now::now_page;
 pub use self::operate::operate_piece;
+pub use self::phone::{PHONE_LINE_SCRIPT, PHONE_SCRIPT, at_limit, how_it_ended, instead};
 pub use self::replay::{ReplayLine, ReplayPage, replay_page};
 pub use self::words::{ago, masked};

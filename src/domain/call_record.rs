@@ -58,6 +58,11 @@ impl CallRecord {
         u64::try_from(lasted.unwrap_or(0)).unwrap_or(0)
     }
 
+    /// Whether it was placed from a page of ours. Twilio has never heard of it.
+    pub fn is_test(&self) -> bool {
+        self.account == AccountSid::of_test_calls()
+    }
+
     /// Whether another instance has claimed this stream of the call, or a later one was claimed.
     pub fn is_claimed_by_another(&self, attempt: u8, instance: &InstanceId) -> bool {
         self.attempts > attempt || (self.attempts == attempt && self.instance != *instance)

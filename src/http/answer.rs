@@ -202,8 +202,7 @@ impl App {
         self.bridge.begin(brief, record, Terms { model: plan.model.clone(), claim })
     }
 
-    /// Dials the model ahead, and sends the caller to it; to the fallback when no more calls can be carried. A process on
-    /// its way out begins nothing: the stream leads to the public name, and whoever it meets there carries the call.
+    /// Dials the model ahead, and sends the caller to it; to the fallback when no more calls can be carried.
     pub(super) fn connect(
         self: &Arc<Self>,
         answerer: &Answerer,
@@ -212,31 +211,57 @@ impl App {
         slot: Slot,
     ) -> Spoken {
         let twiml = self.stream(&record);
-        if self.tasks.draining() {
-            return twiml;
-        }
         let (call, attempt) = (record.call.clone(), record.attempts);
         let (from, to) = (record.from.clone(), record.to.clone());
-        match self.begin(answerer, record, opening, slot) {
+        match self.dial_ahead(answerer, record, opening, slot) {
             Begun::New => {
                 self.expect_stream(call, attempt);
                 twiml
             }
             Begun::Already => twiml,
-            Begun::Full => {
-                tracing::warn!(business.id = %answerer.business.id, "this instance can take no more calls; a caller got the fallback");
-                if attempt > 1 {
-                    self.over_for_good(&call);
-                } else {
-                    self.never_began(answerer.business.id.clone(), call);
-                }
-                self.fall_back(&answerer.business, Parties { from: &from, to: &to })
+            Begun::Full => self.fall_back(&answerer.business, Parties { from: &from, to: &to }),
+        }
+    }
+
+    /// Begins a call whose caller is about to come. A process on its way out begins nothing, and that is as good as begun:
+    /// the stream leads to the public name, and whoever it meets there carries the call.
+    pub(super) fn dial_ahead(
+        self: &Arc<Self>,
+        answerer: &Answerer,
+        record: CallRecord,
+        opening: Opening,
+        slot: Slot,
+    ) -> Begun {
+        if self.tasks.draining() {
+            return Begun::Already;
+        }
+        let (call, attempt) = (record.call.clone(), record.attempts);
+        let begun = self.begin(answerer, record, opening, slot);
+        if begun == Begun::Full {
+            tracing::warn!(business.id = %answerer.business.id, "this instance can take no more calls; a caller got the fallback");
+            if attempt > 1 {
+                self.over_for_good(&call);
+            } else {
+                self.never_began(answerer.business.id.clone(), call);
             }
         }
+        begun
     }
 
     /// `<Connect><Stream>`, and the way back when the stream has ended.
     fn stream(&self, record: &CallRecord) -> Spoken {
+        let next = self.way_back(record.attempts);
+        let connect = ConnectStream {
+            action: next.clone(),
+            stream: self.stream_url(),
+            status_callback: self.public_url.join(paths::STREAM_STATUS),
+            parameters: self.stream_parameters(record),
+        };
+        Spoken(Twiml::connect_stream(connect, next))
+    }
+
+    /// What the stream of a call brings with it, so that it is let in.
+    pub(super) fn stream_parameters(&self, record: &CallRecord) -> Vec<(String, String)> {
         let pass = Pass {
             call: record.call.clone(),
             account: record.account.clone(),
@@ -253,14 +278,7 @@ impl App {
             ("from", record.from.reveal()),
             ("token", &token),
         ];
-        let next = self.way_back(record.attempts);
-        let connect = ConnectStream {
-            action: next.clone(),
-            stream: self.stream_url(),
-            status_callback: self.public_url.join(paths::STREAM_STATUS),
-            parameters: parameters.map(|(name, value)| (name.to_owned(), fitting(name, value))).to_vec(),
-        };
-        Spoken(Twiml::connect_stream(connect, next))
+        parameters.map(|(name, value)| (name.to_owned(), fitting(name, value))).to_vec()
     }
 
     /// Where Twilio asks what is next after so many streams. One that never arrives leaves no trace in the ledger: the way

@@ -52,31 +52,39 @@ impl Verdict {
 }
 
 impl App {
-    /// Connects a new call with the model when the plan has room for it, else does what the plan wants then. Off the
-    /// caller's way, the business is told.
+    /// Connects a new call with the model when the plan has room for it, else does what the plan wants then.
     pub(super) async fn connect_within_plan(
         self: &Arc<Self>,
         answerer: &Answerer,
         record: CallRecord,
     ) -> Spoken {
+        match self.seat(answerer, &record).await {
+            Ok(slot) => self.connect(answerer, record, Opening::Greet, slot),
+            Err(_limit) => self.fall_back(&answerer.business, Parties::of(&record)),
+        }
+    }
+
+    /// What a new call has to do with the plan's slots; the limit for which it does not get the model, and is kept so. Off
+    /// the caller's way, the business is told.
+    pub(super) async fn seat(
+        self: &Arc<Self>,
+        answerer: &Answerer,
+        record: &CallRecord,
+    ) -> Result<Slot, Limit> {
         // Asked a second time: its slot is renewed with those of all calls here.
         if self.registry.contains(&record.call) {
-            return self.connect(answerer, record, Opening::Greet, Slot::Wanted);
+            return Ok(Slot::Wanted);
         }
         let verdict = self.look_at_plan(answerer, &record.call).await;
-        let over = verdict.reached().next().is_some();
         for limit in verdict.reached() {
             self.tell_of_limit(answerer, &record.call, limit);
         }
-        match answerer.plan.at_limit {
-            AtLimit::FallBack if over => {
-                let fallback = self.fall_back(&answerer.business, Parties::of(&record));
-                self.keep_as_refused(record, verdict.slot);
-                fallback
+        match (answerer.plan.at_limit, verdict.reached().next()) {
+            (AtLimit::FallBack, Some(limit)) => {
+                self.keep_as_refused(record.clone(), verdict.slot);
+                Err(limit)
             }
-            AtLimit::FallBack | AtLimit::Answer => {
-                self.connect(answerer, record, Opening::Greet, verdict.slot.unwrap_or(Slot::Wanted))
-            }
+            (AtLimit::FallBack | AtLimit::Answer, _) => Ok(verdict.slot.unwrap_or(Slot::Wanted)),
         }
     }
 

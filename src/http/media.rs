@@ -23,7 +23,9 @@ use super::signed::{likely_mistake, signature};
 use super::upgrade::{Upgrade, in_json, look_at};
 use crate::bridge::{Begun, CallerSocket, caller_socket_config};
 use crate::call::{Command, Interruption, Opening};
-use crate::domain::{CallRecord, CallSid, Ending, Intention, MicroDollars, Pii, StreamEnd, Usage};
+use crate::domain::{
+    AccountSid, CallRecord, CallSid, Ending, Intention, MicroDollars, Pii, StreamEnd, Usage,
+};
 use crate::registry::Slot;
 use crate::telemetry::metrics::Named;
 use crate::wire::Text;
@@ -48,23 +50,42 @@ pub(super) async fn media(State(app): State<Arc<App>>, request: Request) -> Resp
     let (mut parts, _) = request.into_parts();
     let seen = look_at(&parts);
     match admit(&app, &mut parts, &seen) {
-        Ok(upgrade) => {
-            let (response, socket) = upgrade.accept(caller_socket_config());
-            let tasks = app.tasks.clone();
-            tasks.spawn("media socket", async move {
-                let Ok(mut socket) = socket.await else {
-                    app.refused_upgrade(&seen, "connection_lost", "it was lost before our 101 was out");
-                    return;
-                };
-                match introduction(&app, &mut socket).await {
-                    Ok((pass, start)) => receive(&app, &seen, &pass, start, socket).await,
-                    Err(refused) => refuse(&app, &seen, refused, socket).await,
-                }
-            });
-            response
-        }
+        Ok(upgrade) => take(app, seen, upgrade, Door::Twilio),
         Err(refusal) => refusal.into_response(),
     }
+}
+
+/// How somebody was let in who brings a caller. A pass opens the door it was made for, and no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    /// By Twilio's signature.
+    Twilio,
+    /// By the badge of an operator, from a page of ours.
+    Page,
+}
+
+/// A handshake that was let in, and by which door.
+struct Guest {
+    seen: Seen,
+    door: Door,
+}
+
+/// Makes a socket of a handshake that was let in, and gives it to its call.
+pub(super) fn take(app: Arc<App>, seen: Seen, upgrade: Upgrade, door: Door) -> Response {
+    let guest = Guest { seen, door };
+    let (response, socket) = upgrade.accept(caller_socket_config());
+    let tasks = app.tasks.clone();
+    tasks.spawn("media socket", async move {
+        let Ok(mut socket) = socket.await else {
+            app.turned_away(&guest, "connection_lost", "it was lost before our 101 was out");
+            return;
+        };
+        match introduction(&app, &mut socket, door).await {
+            Ok((pass, start)) => receive(&app, &guest, &pass, start, socket).await,
+            Err(refused) => refuse(&app, &guest, refused, socket).await,
+        }
+    });
+    response
 }
 
 /// The handshake, then the signature: whoever tests by hand learns first which header is missing.
@@ -163,12 +184,15 @@ impl fmt::Display for Refused {
 }
 
 /// Reads until the stream says who it is, and checks that it may be that.
-async fn introduction(app: &App, socket: &mut CallerSocket) -> Result<(Pass, Start), Refused> {
+async fn introduction(app: &App, socket: &mut CallerSocket, door: Door) -> Result<(Pass, Start), Refused> {
     let start =
         tokio::time::timeout(START_PATIENCE, first_start(socket)).await.unwrap_or(Err(Refused::NoStart))?;
     let token = start.custom_parameters.reveal().get("token").ok_or(Refused::NoToken)?;
     let pass = app.pass_key.check(token, app.now_unix()).map_err(Refused::Token)?;
     pass.matches(&start).map_err(Refused::Token)?;
+    if (pass.account == AccountSid::of_test_calls()) != (door == Door::Page) {
+        return Err(Refused::Token(PassError::OtherCall));
+    }
     if app.is_leaving() && !app.bridge.is_waiting(&pass.call, pass.attempt) {
         // Before it counts: Twilio asks what is next, and learns there that we are alone.
         return Err(Refused::Leaving);
@@ -203,17 +227,19 @@ async fn first_start(socket: &mut CallerSocket) -> Result<Start, Refused> {
 }
 
 /// Hands the caller to the call that waits here, or to one made now when the webhook was answered elsewhere.
-async fn receive(app: &Arc<App>, seen: &Seen, pass: &Pass, start: Start, socket: CallerSocket) {
+async fn receive(app: &Arc<App>, guest: &Guest, pass: &Pass, start: Start, socket: CallerSocket) {
     let (start, socket) = match app.bridge.arrive(&pass.call, pass.attempt, start, socket) {
-        Ok(()) => return app.accepted_upgrade(seen, pass, "met by the call that waited for it"),
+        Ok(()) => return app.accepted_upgrade(guest, pass, "met by the call that waited for it"),
         Err(back) => *back,
     };
     match begin_here(app, pass, &start).await {
         Ok(()) => match app.bridge.arrive(&pass.call, pass.attempt, start, socket) {
-            Ok(()) => app.accepted_upgrade(seen, pass, "its webhook was answered elsewhere, or long ago"),
-            Err(back) => refuse(app, seen, Refused::UsedToken, back.1).await,
+            Ok(()) => {
+                app.accepted_upgrade(guest, pass, "its webhook was answered elsewhere, or long ago");
+            }
+            Err(back) => refuse(app, guest, Refused::UsedToken, back.1).await,
         },
-        Err(refused) => refuse(app, seen, refused, socket).await,
+        Err(refused) => refuse(app, guest, refused, socket).await,
     }
 }
 
@@ -272,8 +298,8 @@ impl App {
     }
 }
 
-async fn refuse(app: &App, seen: &Seen, refused: Refused, mut socket: CallerSocket) {
-    app.refused_upgrade(seen, refused.reason(), &refused.to_string());
+async fn refuse(app: &App, guest: &Guest, refused: Refused, mut socket: CallerSocket) {
+    app.turned_away(guest, refused.reason(), &refused.to_string());
     let frame = CloseFrame { code: refused.code(), reason: refused.reason().into() };
     let close = async {
         socket.send(Message::Close(Some(frame))).await?;
@@ -288,7 +314,7 @@ async fn refuse(app: &App, seen: &Seen, refused: Refused, mut socket: CallerSock
 }
 
 impl App {
-    fn accepted_upgrade(&self, seen: &Seen, pass: &Pass, how: &str) {
+    fn accepted_upgrade(&self, Guest { seen, door }: &Guest, pass: &Pass, how: &str) {
         tracing::info!(
             call.id = %pass.call,
             business.id = %pass.business,
@@ -300,7 +326,17 @@ impl App {
             verdict = ACCEPTED,
             "media socket accepted, {how}: {seen}"
         );
-        self.remember(seen, ACCEPTED, how, Some(pass));
+        self.remember(seen, *door, ACCEPTED, how, Some(pass));
+    }
+
+    fn turned_away(&self, guest: &Guest, reason: &'static str, why: &str) {
+        match guest.door {
+            Door::Twilio => self.refused_upgrade(&guest.seen, reason, why),
+            // Not remembered: it says nothing of the way from Twilio, on which lost callers are looked for.
+            Door::Page => {
+                tracing::warn!(verdict = reason, "the stream of a test call was refused ({reason}): {why}");
+            }
+        }
     }
 
     fn refused_upgrade(&self, seen: &Seen, reason: &'static str, why: &str) {
@@ -312,19 +348,23 @@ impl App {
             verdict = reason,
             "media socket refused ({reason}): {why}: {seen}"
         );
-        self.remember(seen, reason, why, None);
+        self.remember(seen, Door::Twilio, reason, why, None);
     }
 
-    fn remember(&self, seen: &Seen, verdict: &'static str, why: &str, pass: Option<&Pass>) {
+    fn remember(&self, seen: &Seen, door: Door, verdict: &'static str, why: &str, pass: Option<&Pass>) {
         self.metrics.upgrades.get_or_create(&Named::of(verdict)).inc();
-        self.trail.arrived(UpgradeAttempt {
+        let attempt = UpgradeAttempt {
             at_ms: (self.clock)(),
             seen: seen.clone(),
             verdict: verdict.to_owned(),
             why: why.to_owned(),
             call: pass.map(|pass| pass.call.clone()),
             attempt: pass.map(|pass| pass.attempt),
-        });
+        };
+        match door {
+            Door::Twilio => self.trail.arrived(attempt),
+            Door::Page => self.trail.arrived_from_page(attempt),
+        }
     }
 }
 
@@ -337,7 +377,7 @@ mod tests {
 
     use super::super::house::{ACCOUNT, CALL, CALLER, House, LINE, NOW_S, RINGING, TOKEN, sign};
     use super::*;
-    use crate::domain::{AccountSid, BusinessId};
+    use crate::domain::BusinessId;
 
     const STREAM_URL: &str = "wss://voice.example.com/twilio-media";
 

@@ -12,6 +12,7 @@ mod calls;
 mod door;
 mod live;
 mod operate;
+mod phone;
 mod posted;
 mod replay;
 mod status;
@@ -31,7 +32,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use moka::sync::Cache;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -62,9 +63,15 @@ const MOST_WRONG: u64 = 10_000;
 /// How many badges of people who logged out are remembered until they are over anyway.
 const MOST_LEFT: u64 = 10_000;
 
-/// What a page may do: show what is ours, and talk to us. No script but our one file, no style but our one sheet.
+/// What a page may do: show what is ours, and talk to us. No script but our files, no style but our one sheet.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; \
                       connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// What else of a machine a page may use: nothing, unless it says so itself.
+const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
+
+/// The same where there is a telephone.
+const PERMISSIONS_OF_PHONE: &str = "camera=(), microphone=(self), geolocation=()";
 
 /// How the window is set up.
 #[derive(Debug, Clone)]
@@ -165,11 +172,16 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/businesses", get(businesses::list).post(businesses::create))
         .route("/businesses/new", get(businesses::new))
         .route("/businesses/{id}", get(businesses::edit).post(businesses::save))
+        .route("/businesses/{id}/call", post(phone::call))
+        .route("/phone/media", any(phone::media))
+        .route("/phone/over", post(phone::over))
         .route("/status", get(status::show))
         .route("/login", get(door::ask).post(door::enter))
         .route("/logout", post(door::leave))
         .route("/assets/window.css", get(assets::style))
         .route("/assets/window.js", get(assets::script))
+        .route("/assets/phone.js", get(assets::phone))
+        .route("/assets/phone-line.js", get(assets::phone_line))
         .route("/assets/icon.svg", get(assets::icon))
         .layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| panicked()))
         .layer(middleware::map_response(closed))
@@ -184,13 +196,15 @@ async fn closed(mut response: Response) -> Response {
         (X_FRAME_OPTIONS, "DENY"),
         // `no-referrer` would also take the origin off our own forms.
         (REFERRER_POLICY, "same-origin"),
-        (HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=()"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(PERMISSIONS)
+        .or_insert(HeaderValue::from_static("camera=(), microphone=(), geolocation=()"));
     response
 }
 

@@ -94,6 +94,11 @@ impl Work {
 impl Browser {
     /// Starts one, as wide as a page on a desk.
     pub(crate) async fn start(chromium: &Path) -> Self {
+        Self::start_with(chromium, Vec::new()).await
+    }
+
+    /// The same, told more.
+    pub(crate) async fn start_with(chromium: &Path, flags: Vec<String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let process = Command::new(chromium)
             .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
@@ -104,6 +109,7 @@ impl Browser {
                 "--window-size=1280,900",
             ])
             .arg(format!("--user-data-dir={}", folder.path().display()))
+            .args(flags)
             .arg("about:blank")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -189,6 +195,19 @@ impl Browser {
             layout_ms: (value("LayoutDuration") + value("RecalcStyleDuration")) * 1_000.0,
             thread_ms: value("TaskDuration") * 1_000.0,
             nodes: value("Nodes") as i64,
+        }
+    }
+
+    /// Presses what is there with a mouse, as a person does: a browser lends sound and microphone to nobody else.
+    pub(crate) async fn press(&mut self, selector: &str) {
+        let find = format!(
+            "(() => {{ const it = document.querySelector(`{selector}`); it.scrollIntoView({{block: 'center', behavior: 'instant'}}); \
+             const box = it.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2] }})()"
+        );
+        let at = self.ask(&find).await;
+        for kind in ["mousePressed", "mouseReleased"] {
+            let event = json!({"type": kind, "x": at[0], "y": at[1], "button": "left", "clickCount": 1});
+            self.tell("Input.dispatchMouseEvent", event).await;
         }
     }
 

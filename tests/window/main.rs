@@ -12,6 +12,8 @@ mod crowd;
 #[path = "../calls/house.rs"]
 mod house;
 #[cfg(test)]
+mod phone;
+#[cfg(test)]
 #[expect(dead_code, reason = "a page needs less than all of it")]
 #[path = "../calls/scenes.rs"]
 mod scenes;

@@ -15,7 +15,7 @@ use crate::wire::Wire;
 
 pub(crate) const TOKEN: &str = "9d6f1c0f6a7c4f0c8d0a51f2c9b3e7d4";
 
-const LONG: &str =
+pub(crate) const LONG: &str =
     "We are open from nine to five on every day of the week but on Sunday, and on Saturday until two";
 
 /// How long a sound on the page is, by the player that is to play it.

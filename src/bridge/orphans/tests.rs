@@ -248,6 +248,23 @@ async fn after_a_time_without_the_store_leases_say_nothing_of_the_living() {
 }
 
 #[tokio::test]
+async fn nobody_asks_twilio_about_a_test_call() {
+    let world = World::new().await;
+    let (account, started_ms) = (AccountSid::of_test_calls(), clock() - 60_000);
+    let record = CallRecord { call: sid(1), account, started_ms, ..base_record() };
+    assert!(world.store.open_call(&record).await.unwrap());
+    world.lapsed(&record, 13_000).await;
+    let mut here = world.instance("here");
+    here.look_at_leases().await.unwrap();
+    assert_eq!(world.rest.looks(), [""; 0]);
+    let (_carried, mut orders) = carried(&here, &record);
+    here.compare().await.unwrap();
+    assert!(world.rest.looks().iter().all(|look| !look.contains(record.call.as_str())));
+    assert!(orders.try_recv().is_err(), "it goes on, whatever Twilio has in progress");
+    assert_eq!(world.asked(), []);
+}
+
+#[tokio::test]
 async fn a_list_that_is_longer_than_a_page_is_read_on() {
     let world = World::new().await;
     for number in 0..2_500 {

@@ -21,6 +21,8 @@ pub struct Trail {
     /// Apart from each other, so that no flood of strangers makes us forget how Twilio fared.
     signed: Ring<UpgradeAttempt>,
     unsigned: Ring<UpgradeAttempt>,
+    /// Test calls: they say nothing of the way from Twilio.
+    from_pages: Ring<UpgradeAttempt>,
     stream_errors: Ring<StreamError>,
     findings: Ring<Finding>,
     sockets: Arc<Semaphore>,
@@ -34,6 +36,7 @@ impl Trail {
             sent: Ring::new(REMEMBERED),
             signed: Ring::new(REMEMBERED),
             unsigned: Ring::new(REMEMBERED),
+            from_pages: Ring::new(REMEMBERED),
             stream_errors: Ring::new(REMEMBERED),
             findings: Ring::new(REMEMBERED),
             sockets: socket::places(),
@@ -48,6 +51,11 @@ impl Trail {
     /// Somebody came to the media socket.
     pub(in crate::http) fn arrived(&self, attempt: UpgradeAttempt) {
         if attempt.seen.signature { &self.signed } else { &self.unsigned }.push(attempt);
+    }
+
+    /// A page brought the caller of a test call.
+    pub(in crate::http) fn arrived_from_page(&self, attempt: UpgradeAttempt) {
+        self.from_pages.push(attempt);
     }
 
     /// Twilio said that a stream did not work.
@@ -73,6 +81,11 @@ impl Trail {
         let mut all = [self.signed.list(), self.unsigned.list()].concat();
         all.sort_by_key(|attempt| Reverse(attempt.at_ms));
         all
+    }
+
+    /// Those of test calls, the latest first.
+    pub(in crate::http) fn upgrades_from_pages(&self) -> Vec<UpgradeAttempt> {
+        self.from_pages.list()
     }
 
     pub(in crate::http) fn stream_errors(&self) -> Vec<StreamError> {

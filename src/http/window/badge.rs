@@ -22,6 +22,7 @@ use uuid::Uuid;
 use crate::dashboard::sorry_page;
 use crate::http::App;
 use crate::http::admin::{from_elsewhere, only};
+use crate::http::refusal::Refusal;
 
 /// How long a badge is good: a working day. Then the token is shown again.
 pub(super) const BADGE_SECONDS: i64 = 12 * 60 * 60;
@@ -110,6 +111,24 @@ pub(super) fn judge(parts: &Parts, app: &App) -> Result<Viewer, Stranger> {
         .filter(|badge| key.is_good(badge, app.now_unix()) && !app.window.left.contains_key(*badge));
     let badge = badge.ok_or(Stranger::NoBadge)?;
     Ok(Viewer { seal: key.seal(Some(badge)), badge: Some(badge.to_owned()) })
+}
+
+/// Whoever opens a socket from a page of ours, or the word with which they are refused: nobody reads a page there.
+pub(super) fn at_socket(parts: &Parts, app: &App) -> Result<Viewer, Refusal> {
+    let viewer = judge_at_socket(parts, app)?;
+    if is_own_page(&parts.headers, app) {
+        return Ok(viewer);
+    }
+    Err(Refusal::new(StatusCode::FORBIDDEN, "origin")
+        .with("hint", "only a page of this server may open this socket"))
+}
+
+/// The same, whatever page it is.
+pub(super) fn judge_at_socket(parts: &Parts, app: &App) -> Result<Viewer, Refusal> {
+    judge(parts, app).map_err(|stranger| match stranger {
+        Stranger::NoBadge => Refusal::new(StatusCode::UNAUTHORIZED, "log_in_first"),
+        Stranger::Elsewhere(_) => Refusal::new(StatusCode::FORBIDDEN, "only_this_machine"),
+    })
 }
 
 /// A person is led to the door, and back to where they wanted to go; a program is told.

@@ -6,14 +6,14 @@ mod document;
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::badge::Viewer;
-use super::posted::Posted;
-use super::{READ_PATIENCE, WRITE_PATIENCE, sorry, within};
+use super::posted::{Fields, Posted};
+use super::{PERMISSIONS, PERMISSIONS_OF_PHONE, READ_PATIENCE, WRITE_PATIENCE, sorry, within};
 use crate::dashboard::{BusinessForm, Remark, business_form, business_list};
 use crate::domain::{Business, BusinessId, BusinessImport, Plan};
 use crate::http::{App, paths};
@@ -126,7 +126,11 @@ async fn form(app: &App, viewer: &Viewer, filled: &BusinessForm, remarks: &[Rema
     let status = if remarks.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let page =
         business_form(&app.frame(Some(viewer)), filled, &plans as &[Plan], remarks, webhook.as_deref());
-    (status, page).into_response()
+    let mut response = (status, page).into_response();
+    if filled.exists {
+        response.headers_mut().insert(PERMISSIONS, HeaderValue::from_static(PERMISSIONS_OF_PHONE));
+    }
+    response
 }
 
 /// Checks and writes. What the form does not ask for stays as it is.

@@ -128,7 +128,7 @@ fn way(app: &App, call: &CallSid) -> Ladder {
         ladder.twiml_ms.push(sent.at_ms);
     }
     let first = ladder.twiml_ms.iter().min().copied();
-    for upgrade in trail.upgrades().into_iter().rev() {
+    for upgrade in trail.upgrades().into_iter().rev().chain(trail.upgrades_from_pages()) {
         let ours = upgrade.call.as_ref() == Some(call);
         if ours {
             ladder.upgrades.push((upgrade.at_ms, upgrade.verdict == ACCEPTED, upgrade.why));

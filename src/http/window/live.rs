@@ -17,7 +17,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
-use super::badge::{Stranger, Viewer, allowed_origin, is_allowed_page, judge};
+use super::badge::{Viewer, allowed_origin, is_allowed_page, judge_at_socket};
 use super::{READ_PATIENCE, call};
 use crate::bridge::CallerSocket;
 use crate::dashboard::Cursor;
@@ -74,14 +74,9 @@ pub(super) async fn live(
     request: Request,
 ) -> Response {
     let (mut parts, _) = request.into_parts();
-    let viewer = match judge(&parts, &app) {
+    let viewer = match judge_at_socket(&parts, &app) {
         Ok(viewer) => viewer,
-        Err(Stranger::NoBadge) => {
-            return Refusal::new(StatusCode::UNAUTHORIZED, "log_in_first").into_response();
-        }
-        Err(Stranger::Elsewhere(_)) => {
-            return Refusal::new(StatusCode::FORBIDDEN, "only_this_machine").into_response();
-        }
+        Err(refusal) => return refusal.into_response(),
     };
     if !is_allowed_page(&parts.headers, &app) {
         return Refusal::new(StatusCode::FORBIDDEN, "origin")

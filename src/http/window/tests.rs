@@ -12,6 +12,8 @@ use tokio::time::timeout;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
+mod phone;
+
 use super::*;
 use crate::domain::BusinessId;
 use crate::http::house::{ADMIN_TOKEN, Answer, CALL, CALLER, House, RINGING};
@@ -145,6 +147,8 @@ async fn nothing_is_changed_without_the_seal_and_by_no_other_page() {
         "/logout",
         "/businesses",
         "/businesses/business-1",
+        "/businesses/business-1/call",
+        "/phone/over",
         "/calls/CA1/hang-up",
         "/calls/CA1/say",
         "/calls/CA1/transfer",
@@ -169,7 +173,7 @@ async fn no_page_runs_a_script_or_wears_a_style_that_is_not_our_file() {
     let house = House::new().await;
     house.keep(1, None).await;
     let badge = log_in(&house).await;
-    for path in PAGES.into_iter().chain(["/login", "/assets/window.js", "/live/poll"]) {
+    for path in PAGES.into_iter().chain(["/login", "/assets/window.js", "/assets/phone.js", "/live/poll"]) {
         let page = ask(&house, get(path).header("cookie", &badge), "").await;
         let policy = page.headers["content-security-policy"].to_str().unwrap();
         assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'self';"), "{policy}");

@@ -9,7 +9,9 @@ use url::{Host, Url};
 
 use super::checker::{Checker, Fields, Place, nearest};
 use super::tools::check_http_tools;
-use crate::domain::{AtLimit, Business, BusinessId, DestinationId, PhoneNumber, PlanId, Tool, TurnDetection, Voice};
+use crate::domain::{
+    AtLimit, Business, BusinessId, DestinationId, PhoneNumber, PlanId, Tool, TurnDetection, Voice,
+};
 
 pub(super) const FILE: Fields = Fields { needed: &[], optional: &["plans", "businesses"] };
 
@@ -182,7 +184,8 @@ fn check_words(checker: &mut Checker, at: &Place, business: &Map<String, Value>)
     }
     let effort = checker.field::<Option<String>>(at, business, "reasoningEffort").flatten();
     if let Some(effort) = effort.filter(|effort| !Business::EFFORTS.contains(&effort.as_str())) {
-        let problem = format!("{effort:?} is not one of {}; OpenAI would refuse it", Business::EFFORTS.join(", "));
+        let problem =
+            format!("{effort:?} is not one of {}; OpenAI would refuse it", Business::EFFORTS.join(", "));
         checker.warn(at.field("reasoningEffort"), problem);
     }
     checker.field::<bool>(at, business, "recording");
@@ -226,7 +229,9 @@ fn check_turn_detection(checker: &mut Checker, at: &Place, business: &Map<String
         Some(TurnDetection::ServerVad { threshold, .. }) if !(0.0..=1.0).contains(&threshold) => {
             checker.mistake(at.field("threshold"), "must be between 0 and 1; 0.5 is usual");
         }
-        Some(TurnDetection::SemanticVad { eagerness }) if !TurnDetection::EAGERNESS.contains(&eagerness.as_str()) => {
+        Some(TurnDetection::SemanticVad { eagerness })
+            if !TurnDetection::EAGERNESS.contains(&eagerness.as_str()) =>
+        {
             let problem = format!("{eagerness:?} is not one of {}", TurnDetection::EAGERNESS.join(", "));
             checker.mistake(at.field("eagerness"), problem);
         }
