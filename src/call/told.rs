@@ -222,7 +222,9 @@ fn describe_note(note: &Note) -> String {
         Note::CallerSpeaks => "the caller speaks".to_owned(),
         Note::CallerStops => "the caller stops".to_owned(),
         Note::Said(turn) => describe_turn(turn),
-        Note::BargeIn { heard_ms, made_ms, .. } => format!("interrupted: {heard_ms} ms heard of {made_ms} ms"),
+        Note::BargeIn { heard_ms, made_ms, .. } => {
+            format!("interrupted: {heard_ms} ms heard of {made_ms} ms")
+        }
         Note::Keys(keys) => format!("keys {}", keys.reveal()),
         Note::ToolCalled { name } => format!("tool {name} is called"),
         Note::ToolDone { name, done: true, took_ms } => format!("tool {name} is done, after {took_ms} ms"),
