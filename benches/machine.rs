@@ -1,4 +1,5 @@
-//! What a call costs without sockets: ten minutes in virtual time, and one frame each way through the machine.
+//! What a call costs without sockets: ten minutes in virtual time, and one frame each way through the machine, in time
+//! and in allocations.
 //! `cargo bench --bench machine`. Best and median of several runs; the machine is seldom quiet.
 #![expect(
     clippy::print_stdout,
@@ -8,10 +9,13 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
+use std::cell::RefCell;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::BytesMut;
 use frontdesk::call::{Brief, Call, Input, Opening, Output};
 use frontdesk::domain::{BusinessImport, CallSid, Moment};
 use frontdesk::sim::model::{Reply, Script};
@@ -33,7 +37,7 @@ fn main() {
         (0..200).map(|_| Step { when: When::AfterSilence(700), act: Act::Say(tone::sine(220, 700)) });
     let reply = |seed, samples| Reply::speech(tone::noise(seed, samples), "Yes, we are open on Saturdays.");
     let plan = Plan::new(brief(), Script::new(reply(1, 16_000), reply(2, 32_000)), caller.collect()).unwrap();
-    report("600 s of call, both actors and the machine", 1, || {
+    time("600 s of call, both actors and the machine", 1, || {
         let ended = World::new(plan.clone()).run().ended_at;
         assert!(ended.as_millis() > 590_000, "{ended}");
     });
@@ -43,20 +47,18 @@ fn main() {
 
 /// A frame of the caller's, from Twilio's text to the event for the model.
 fn from_caller() {
-    const FRAMES: u64 = 50_000;
+    const FRAMES: usize = 50_000;
     let payload = STANDARD.encode(tone::sine(220, 20));
     let frames: Vec<Text> = (0..FRAMES)
         .map(|n| {
-            format!(
+            as_it_comes(&format!(
                 r#"{{"event":"media","sequenceNumber":"{n}","media":{{"track":"inbound","chunk":"{n}","timestamp":"{}","payload":"{payload}"}},"streamSid":"MZ1"}}"#,
                 61 + n * 20
-            )
-            .into()
+            ))
         })
         .collect();
-    report("a frame, caller to model", FRAMES, || {
-        let (mut call, mut codec) = answered();
-        for (n, frame) in frames.iter().enumerate() {
+    let carry = |call: &mut Call, codec: &mut Codec, range: Range<usize>| {
+        for (frame, n) in frames[range.clone()].iter().zip(range) {
             let input = Input::Caller(FromTwilio::parse(frame).unwrap());
             call.handle(input, Moment::from_millis(20 * n as u64));
             while let Some(output) = call.next_output() {
@@ -65,27 +67,28 @@ fn from_caller() {
                 }
             }
         }
-    });
+    };
+    report("a frame, caller to model", FRAMES, carry);
 }
 
 /// 200 ms of the model's, from its text to the messages for Twilio, marks and their echoes included.
 fn from_model() {
-    const PIECES: u64 = 5_000;
+    const PIECES: usize = 5_000;
     let audio = STANDARD.encode(tone::sine(220, 200));
-    let delta: Text = format!(
+    let delta = as_it_comes(&format!(
         r#"{{"type":"response.output_audio.delta","event_id":"event_1","response_id":"r","item_id":"i","output_index":0,"content_index":0,"delta":"{audio}"}}"#
-    )
-    .into();
+    ));
     let stream = frontdesk::domain::StreamSid::parse("MZ1").unwrap();
-    report("200 ms, model to caller", PIECES, || {
-        let (mut call, mut codec) = answered();
-        let mut text = String::new();
-        let mut marks = Vec::new();
-        for n in 0..PIECES {
-            let now = Moment::from_millis(200 * n);
+    let text = RefCell::new(String::with_capacity(4 * 1024));
+    let marks = RefCell::new(Vec::with_capacity(16));
+    report("200 ms, model to caller", PIECES, |call, codec, range| {
+        let (mut text, mut marks) = (text.borrow_mut(), marks.borrow_mut());
+        for n in range {
+            let now = Moment::from_millis(200 * n as u64);
             call.handle(Input::Model(codec.hear(&delta).unwrap()), now);
             for step in [0, 100] {
-                call.handle(Input::Tick, now + Duration::from_millis(step));
+                let now = now + Duration::from_millis(step);
+                call.handle(Input::Tick, now);
                 while let Some(output) = call.next_output() {
                     if let Output::Caller(words) = output {
                         text.clear();
@@ -97,11 +100,18 @@ fn from_model() {
                     }
                 }
                 for mark in marks.drain(..) {
-                    call.handle(Input::Caller(FromTwilio::Mark(mark)), now + Duration::from_millis(step));
+                    call.handle(Input::Caller(FromTwilio::Mark(mark)), now);
                 }
             }
         }
     });
+}
+
+/// A frame in memory that is shared already, as a socket's is.
+fn as_it_comes(text: &str) -> Text {
+    let mut buffer = BytesMut::with_capacity(text.len());
+    buffer.extend_from_slice(text.as_bytes());
+    Text::from_utf8(buffer.split().freeze()).unwrap()
 }
 
 /// A call whose caller and model are there.
@@ -120,7 +130,27 @@ fn answered() -> (Call, Codec) {
     (call, codec)
 }
 
-fn report(what: &str, count: u64, mut run: impl FnMut()) {
+/// Carries so many, each time with a new call, and says how long one takes; and what it allocates, when the call has
+/// talked for a while.
+fn report(what: &str, count: usize, carry: impl Fn(&mut Call, &mut Codec, Range<usize>)) {
+    time(what, count, || {
+        let (mut call, mut codec) = answered();
+        carry(&mut call, &mut codec, 0..count);
+    });
+    let (mut call, mut codec) = answered();
+    let half = count / 2;
+    carry(&mut call, &mut codec, 0..half);
+    let allocated = allocation_counter::measure(|| carry(&mut call, &mut codec, half..count));
+    let each = |total: u64| total as f64 / (count - half) as f64;
+    println!(
+        "{:<45} {:.2} allocations, {:.0} bytes",
+        "",
+        each(allocated.count_total),
+        each(allocated.bytes_total)
+    );
+}
+
+fn time(what: &str, count: usize, mut run: impl FnMut()) {
     let mut times: Vec<Duration> = (0..RUNS)
         .map(|_| {
             let began = Instant::now();
