@@ -12,7 +12,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::badge::Viewer;
-use super::posted::{Fields, Posted};
+use super::posted::Posted;
 use super::{PERMISSIONS, PERMISSIONS_OF_PHONE, READ_PATIENCE, WRITE_PATIENCE, sorry, within};
 use crate::dashboard::{BusinessForm, Remark, business_form, business_list};
 use crate::domain::{Business, BusinessId, BusinessImport, Plan};
