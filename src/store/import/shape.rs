@@ -8,7 +8,9 @@ use serde_json::{Map, Value};
 use url::{Host, Url};
 
 use super::checker::{Checker, Fields, Place, nearest};
-use crate::domain::{AtLimit, Business, BusinessId, DestinationId, PhoneNumber, PlanId, Tool, TurnDetection, Voice};
+use crate::domain::{
+    AtLimit, Business, BusinessId, DestinationId, PhoneNumber, PlanId, Tool, TurnDetection, Voice,
+};
 
 pub(super) const FILE: Fields = Fields { needed: &[], optional: &["plans", "businesses"] };
 
@@ -176,7 +178,8 @@ fn check_words(checker: &mut Checker, at: &Place, business: &Map<String, Value>)
     }
     let effort = checker.field::<Option<String>>(at, business, "reasoningEffort").flatten();
     if let Some(effort) = effort.filter(|effort| !Business::EFFORTS.contains(&effort.as_str())) {
-        let problem = format!("{effort:?} is not one of {}; OpenAI would refuse it", Business::EFFORTS.join(", "));
+        let problem =
+            format!("{effort:?} is not one of {}; OpenAI would refuse it", Business::EFFORTS.join(", "));
         checker.warn(at.field("reasoningEffort"), problem);
     }
     checker.field::<bool>(at, business, "recording");
@@ -209,9 +212,15 @@ fn check_turn_detection(checker: &mut Checker, at: &Place, business: &Map<String
     let Some(object) = checker.object(&at, value, fields).filter(|object| object.contains_key("type")) else {
         return;
     };
-    checker.field::<f32>(&at, object, "threshold");
-    checker.field::<u32>(&at, object, "prefixPaddingMs");
-    checker.field::<u32>(&at, object, "silenceDurationMs");
+    for (field, usual) in [("threshold", "0.5"), ("prefixPaddingMs", "300"), ("silenceDurationMs", "500")] {
+        match object.get(field) {
+            Some(value) if !value.is_number() => {
+                checker.mistake(at.field(field), format!("must be a number; {usual} is usual"));
+            }
+            Some(_) if field == "threshold" => {}
+            Some(_) | None => _ = checker.field::<u32>(&at, object, field),
+        }
+    }
     checker.field::<String>(&at, object, "eagerness");
     if checker.mistakes.len() > before {
         return;
@@ -220,7 +229,9 @@ fn check_turn_detection(checker: &mut Checker, at: &Place, business: &Map<String
         Some(TurnDetection::ServerVad { threshold, .. }) if !(0.0..=1.0).contains(&threshold) => {
             checker.mistake(at.field("threshold"), "must be between 0 and 1; 0.5 is usual");
         }
-        Some(TurnDetection::SemanticVad { eagerness }) if !TurnDetection::EAGERNESS.contains(&eagerness.as_str()) => {
+        Some(TurnDetection::SemanticVad { eagerness })
+            if !TurnDetection::EAGERNESS.contains(&eagerness.as_str()) =>
+        {
             let problem = format!("{eagerness:?} is not one of {}", TurnDetection::EAGERNESS.join(", "));
             checker.mistake(at.field("eagerness"), problem);
         }
