@@ -6,11 +6,10 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tokio::time::Instant;
 
 use super::App;
 use super::admin::Admin;
-use crate::telemetry::metrics;
+use crate::telemetry::metrics::{self, Stopwatch};
 
 /// Whatever is no route of ours counts as one, for strangers invent paths.
 const NO_ROUTE: &str = "none";
@@ -28,11 +27,11 @@ pub(super) async fn metrics(State(app): State<Arc<App>>, _admin: Admin) -> Respo
 /// Counts every request by route and status, and measures how long its answer took to begin.
 pub(super) async fn counted(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let began = Instant::now();
+    let began = Stopwatch::start();
     let response = next.run(request).await;
     let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
     let of = metrics::Request { route, status: response.status().as_u16() };
-    app.metrics.requests.get_or_create(&of).observe(began.elapsed().as_secs_f64());
+    app.metrics.requests.get_or_create(&of).observe(began.seconds());
     response
 }
 

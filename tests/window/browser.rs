@@ -75,8 +75,6 @@ pub(crate) struct Work {
     pub(crate) layout_ms: f64,
     /// In all.
     pub(crate) thread_ms: f64,
-    /// How many nodes there are, those of no page any more among them until they are collected.
-    pub(crate) nodes: i64,
 }
 
 impl Work {
@@ -86,7 +84,6 @@ impl Work {
             script_ms: self.script_ms - before.script_ms,
             layout_ms: self.layout_ms - before.layout_ms,
             thread_ms: self.thread_ms - before.thread_ms,
-            nodes: self.nodes - before.nodes,
         }
     }
 }
@@ -184,7 +181,6 @@ impl Browser {
 
     /// What the page has done so far, by the browser's own account.
     pub(crate) async fn work(&mut self) -> Work {
-        self.tell("HeapProfiler.collectGarbage", json!({})).await;
         let told = self.tell("Performance.getMetrics", json!({})).await;
         let value = |name: &str| {
             let metric = told["metrics"].as_array().unwrap().iter().find(|metric| metric["name"] == name);
@@ -194,7 +190,6 @@ impl Browser {
             script_ms: value("ScriptDuration") * 1_000.0,
             layout_ms: (value("LayoutDuration") + value("RecalcStyleDuration")) * 1_000.0,
             thread_ms: value("TaskDuration") * 1_000.0,
-            nodes: value("Nodes") as i64,
         }
     }
 

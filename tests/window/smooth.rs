@@ -10,8 +10,8 @@ const CALLS: usize = 200;
 const BEATS: f64 = 20.0;
 
 /// Of the half second between two beats, the page's thread may be busy for so many milliseconds of its processor's time
-/// with our script and what follows from it: a fifth. Then there is no moment in which it does not answer a hand. It is a
-/// tenth of this on a machine of today; the rest is for slow ones.
+/// with our script and what follows from it: a fifth. Then there is no moment in which it does not answer a hand. It is half
+/// of this where four compilers share the two cores with it.
 const MOST_MS_A_BEAT: f64 = 100.0;
 
 /// Watches the page from within for as many beats: frames that came, frames that were missed, tasks of more than 50 ms.
@@ -45,16 +45,19 @@ async fn with_two_hundred_calls_in_flight_a_page_follows_them_all_and_has_time_t
     browser.until(&format!("document.querySelectorAll('#calls > li').length === {CALLS}")).await;
     let _moving = crowd.moving(Moves { one_in: 9, words: 12 });
     browser.until("document.querySelector('#calls .said').textContent.includes('and so on')").await;
+    browser
+        .ask("window.bars = [...document.querySelectorAll('#calls li, #calls .row, #calls .meter i')]; true")
+        .await;
 
     let before = browser.work().await;
     let seen = browser.ask(WATCH).await;
     let work = browser.work().await.since(&before);
     let number = |name: &str| seen[name].as_f64().unwrap();
-    let Work { script_ms, layout_ms, thread_ms, nodes } = work;
+    let Work { script_ms, layout_ms, thread_ms } = work;
     println!(
         "{CALLS} calls, all meters and a ninth of the words a beat of 500 ms, on the page's thread: {:.1} ms of script \
          and {:.1} ms of style and layout a beat, busy for {:.1} % of the time; {} frames, {} missed; {} tasks longer \
-         than 50 ms, the longest {:.0} ms; {nodes:+} nodes after 10 s",
+         than 50 ms, the longest {:.0} ms",
         script_ms / BEATS,
         layout_ms / BEATS,
         thread_ms / number("ms") * 100.0,
@@ -66,7 +69,7 @@ async fn with_two_hundred_calls_in_flight_a_page_follows_them_all_and_has_time_t
     let busy = (script_ms + layout_ms) / BEATS;
     assert!(busy < MOST_MS_A_BEAT, "{busy} ms of script, style and layout a beat");
     assert!(thread_ms / number("ms") < 0.5, "the page's thread is busy for half of the time");
-    assert!(nodes < 1_000, "what is followed is not made again: {nodes} nodes more than before");
+    assert_eq!(browser.ask("window.bars.every(bar => bar.isConnected)").await, true, "a bar is the same bar");
 
     pictures(&mut browser, "now-crowded").await;
     crowd.say("The last of two hundred is followed, too.");

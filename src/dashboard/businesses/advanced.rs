@@ -20,15 +20,15 @@ pub(super) fn turns(form: &BusinessForm, remarks: &[Remark]) -> Markup {
             (field("turn", "A caller's turn is over", "", "/turnDetection/type", remarks, &|wrong| html! {
                 select #turn name="turn" aria-invalid=[wrong] aria-describedby="turn-more" {
                     (option("server_vad", "when it is quiet", &turn.kind))
-                    (option("semantic_vad", "when the sentence is", &turn.kind))
+                    (option("semantic_vad", "when the sentence is complete", &turn.kind))
                 }
             }))
             div.by-quiet {
                 div.pair {
-                    (number("silence", "after quiet of, in ms", "/turnDetection/silenceDurationMs", &turn.silence_duration_ms, USUAL_SILENCE_MS, remarks))
-                    (number("threshold", "Speech is louder than, 0 to 1", "/turnDetection/threshold", &turn.threshold, USUAL_THRESHOLD, remarks))
+                    (number("silence", "Quiet, in ms", "/turnDetection/silenceDurationMs", &turn.silence_duration_ms, USUAL_SILENCE_MS, remarks))
+                    (number("threshold", "Loudness of speech, 0 to 1", "/turnDetection/threshold", &turn.threshold, USUAL_THRESHOLD, remarks))
                 }
-                (number("padding", "What belongs to it before it is heard, in ms", "/turnDetection/prefixPaddingMs", &turn.prefix_padding_ms, USUAL_PADDING_MS, remarks))
+                (number("padding", "Kept from before it begins, in ms", "/turnDetection/prefixPaddingMs", &turn.prefix_padding_ms, USUAL_PADDING_MS, remarks))
             }
             div.by-sentence {
                 (field("eagerness", "How eagerly it is answered", "", "/turnDetection/eagerness", remarks, &|wrong| html! {

@@ -218,9 +218,15 @@ fn check_turn_detection(checker: &mut Checker, at: &Place, business: &Map<String
     let Some(object) = checker.object(&at, value, fields).filter(|object| object.contains_key("type")) else {
         return;
     };
-    checker.field::<f32>(&at, object, "threshold");
-    checker.field::<u32>(&at, object, "prefixPaddingMs");
-    checker.field::<u32>(&at, object, "silenceDurationMs");
+    for (field, usual) in [("threshold", "0.5"), ("prefixPaddingMs", "300"), ("silenceDurationMs", "500")] {
+        match object.get(field) {
+            Some(value) if !value.is_number() => {
+                checker.mistake(at.field(field), format!("must be a number; {usual} is usual"));
+            }
+            Some(_) if field == "threshold" => {}
+            Some(_) | None => _ = checker.field::<u32>(&at, object, field),
+        }
+    }
     checker.field::<String>(&at, object, "eagerness");
     if checker.mistakes.len() > before {
         return;

@@ -153,6 +153,10 @@ async fn values_that_do_not_read_are_told_with_their_place() {
     says(r#"{"turnDetection":{"type":"psychic"}}"#, &["businesses[0].turnDetection: unknown variant"]).await;
     let loud = r#"{"turnDetection":{"type":"server_vad","threshold":1.5}}"#;
     says(loud, &["businesses[0].turnDetection.threshold: must be between 0 and 1"]).await;
+    let words = r#"{"turnDetection":{"type":"server_vad","threshold":"loud"}}"#;
+    says(words, &["businesses[0].turnDetection.threshold: must be a number; 0.5 is usual"]).await;
+    let less = r#"{"turnDetection":{"type":"server_vad","silenceDurationMs":-5}}"#;
+    says(less, &["businesses[0].turnDetection.silenceDurationMs: invalid value"]).await;
     let eager = r#"{"turnDetection":{"type":"semantic_vad","eagerness":"very"}}"#;
     says(eager, &["businesses[0].turnDetection.eagerness: \"very\" is not one of low"]).await;
     let said = said(&file(&[&luna("{}").replace("\"greeting\":\"Hi.\",", "")])).await;

@@ -57,10 +57,13 @@ pub(super) fn of(filled: &BusinessForm, there: Option<&Business>) -> Value {
     let shown = there.map(|business| said(&as_sent(BusinessForm::of(business, String::new()))));
     for (name, value) in said(filled) {
         let as_shown = shown.as_ref().is_some_and(|shown| shown.get(&name) == Some(&value));
-        match value {
-            _ if as_shown => {}
-            Value::Null => _ = document.remove(&name),
-            value => _ = document.insert(name, value),
+        if as_shown {
+            continue;
+        }
+        if value.is_null() {
+            document.remove(&name);
+        } else {
+            document.insert(name, value);
         }
     }
     if let Some(webhook) = document.get_mut("webhook").and_then(Value::as_object_mut) {
