@@ -35,11 +35,11 @@ pub(super) struct Outward {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum UrlFault {
     /// Not a URL of the web.
-    NotAUrl,
+    Unusable,
     /// What is said would be said in the clear.
-    NotHttps,
+    InTheClear,
     /// Its host is an address that is not public, or a name of a private network.
-    NotPublic,
+    Private,
 }
 
 /// What became of a request that was not answered.
@@ -83,15 +83,15 @@ impl Outward {
 
     /// A URL that may be called; the addresses of its name are judged when they are known.
     pub(super) fn judged(&self, url: &str) -> Result<Url, UrlFault> {
-        let url = Url::parse(url).map_err(|_| UrlFault::NotAUrl)?;
+        let url = Url::parse(url).map_err(|_| UrlFault::Unusable)?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(UrlFault::NotAUrl);
+            return Err(UrlFault::Unusable);
         }
         if !self.reach.is_private_talk(&url) {
-            return Err(UrlFault::NotHttps);
+            return Err(UrlFault::InTheClear);
         }
         if self.reach.refuses_literal(&url) || self.reach.refuses_name(&url) {
-            return Err(UrlFault::NotPublic);
+            return Err(UrlFault::Private);
         }
         Ok(url)
     }

@@ -127,9 +127,9 @@ impl ToolError {
 impl From<UrlFault> for ToolError {
     fn from(fault: UrlFault) -> Self {
         match fault {
-            UrlFault::NotAUrl => Self::Url,
-            UrlFault::NotHttps => Self::NotHttps,
-            UrlFault::NotPublic => Self::NotPublic,
+            UrlFault::Unusable => Self::Url,
+            UrlFault::InTheClear => Self::NotHttps,
+            UrlFault::Private => Self::NotPublic,
         }
     }
 }

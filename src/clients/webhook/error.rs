@@ -117,9 +117,9 @@ impl WebhookError {
 impl From<UrlFault> for WebhookError {
     fn from(fault: UrlFault) -> Self {
         match fault {
-            UrlFault::NotAUrl => Self::Url,
-            UrlFault::NotHttps => Self::NotHttps,
-            UrlFault::NotPublic => Self::NotPublic,
+            UrlFault::Unusable => Self::Url,
+            UrlFault::InTheClear => Self::NotHttps,
+            UrlFault::Private => Self::NotPublic,
         }
     }
 }

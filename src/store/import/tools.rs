@@ -150,7 +150,7 @@ fn check_schema(checker: &mut Checker, at: &Place, schema: &Value, depth: usize)
 /// What is wrong with one word of a schema. What is not checked in a call is refused here: whoever wrote it would rely on
 /// it.
 fn fault_of_word(word: &str, value: &Value, schema: &Map<String, Value>) -> Option<String> {
-    let fault = match word {
+    match word {
         "type" => {
             (!is_type(value)).then(|| format!("must be one of {}, or a list of them", TYPES.join(", ")))
         }
@@ -181,16 +181,12 @@ fn fault_of_word(word: &str, value: &Value, schema: &Map<String, Value>) -> Opti
             Some(near) => format!("is not among the words that are checked; did you mean `{near}`?"),
             None => format!("is not among the words that are checked: {}", CHECKED.join(", ")),
         }),
-    };
-    fault
+    }
 }
 
 fn is_type(value: &Value) -> bool {
     let known = |value: &Value| value.as_str().is_some_and(|word| TYPES.contains(&word));
-    match value {
-        Value::Array(any) => !any.is_empty() && any.iter().all(known),
-        one => known(one),
-    }
+    value.as_array().map_or_else(|| known(value), |any| !any.is_empty() && any.iter().all(known))
 }
 
 fn fault_of_names(value: &Value) -> Option<String> {
