@@ -345,7 +345,7 @@ impl Engine {
             let body = &bytes[taken..][frame.body.clone()];
             match frame.kind {
                 TEXT if matches!(self.lines[index].end, End::Caller(_)) => {
-                    self.tell_caller(index, body, now_ns)
+                    self.tell_caller(index, body, now_ns);
                 }
                 TEXT => self.tell_model(index, body, now_ns),
                 PING => {

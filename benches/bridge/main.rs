@@ -16,6 +16,10 @@
 //! `--calls 100,1000 --seconds 8 --runs 3`, `--subjects serve,relay`, `--json` for a line per run. Where there is no
 //! `taskset`, nobody is kept on a core, and the first line says so.
 //!
+//! The server sends what a model says up to 400 ms ahead of the caller's ear, and holds back what is beyond. A stall of the
+//! machine that lets a model's words pile up leaves such a store behind, and holding back then counts as delay: the way
+//! back is to be believed on a quiet machine alone.
+//!
 //! Not in it: TLS to the model, for the server trusts public roots alone.
 #![expect(
     clippy::print_stdout,

@@ -117,7 +117,12 @@ impl Door {
         let verbs = read(twiml).context("the answer is no TwiML")?.twiml.0;
         let connect = verbs.into_iter().find_map(|verb| match verb {
             Verb::Connect(connect) => Some((connect.stream.as_str().to_owned(), connect.parameters)),
-            _ => None,
+            Verb::Say { .. }
+            | Verb::Pause { .. }
+            | Verb::Dial { .. }
+            | Verb::Record(_)
+            | Verb::Redirect { .. }
+            | Verb::Hangup => None,
         });
         connect.with_context(|| format!("the answer opens no stream: {twiml}"))
     }

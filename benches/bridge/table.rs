@@ -17,7 +17,9 @@ impl Row {
         let mut figures: Vec<f64> = self.runs.iter().map(figure).collect();
         figures.sort_by(f64::total_cmp);
         let at = |index: usize| figures.get(index).copied().unwrap_or(f64::NAN);
-        [at(figures.len() / 2), at(0), at(figures.len().saturating_sub(1))]
+        // Of an even number, the middle two have one between them.
+        let median = f64::midpoint(at(figures.len().saturating_sub(1) / 2), at(figures.len() / 2));
+        [median, at(0), at(figures.len().saturating_sub(1))]
     }
 
     /// CPU per call-second: the median.
