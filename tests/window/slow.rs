@@ -85,7 +85,9 @@ impl Reader {
                 self.bytes += text.len();
             }
             Message::Ping(_) => {}
-            other => panic!("{other:?} is nothing a feed says"),
+            other @ (Message::Binary(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_)) => {
+                panic!("{other:?} is nothing a feed says");
+            }
         }
     }
 
