@@ -3,13 +3,12 @@
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and may stop")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use frontdesk::dashboard::{Feed, Sheet};
-use frontdesk::domain::{BusinessId, CallSid, MicroDollars, Pii};
-use frontdesk::registry::{Board, Rung, Shown, State, Step, Voices};
+use frontdesk::domain::{BusinessId, CallSid, Pii};
+use frontdesk::registry::{Board, Rung, Shown, Step, Voices};
 
 const CALLS: usize = 500;
 const VIEWERS: usize = 20;
@@ -60,23 +59,13 @@ fn main() {
 }
 
 fn board(number: usize) -> Arc<Board> {
-    let board = Board::new(Shown {
-        call: CallSid::parse(&format!("CA{number:032}")).unwrap(),
-        attempt: 1,
-        business: BusinessId::parse("luna").unwrap(),
-        name: "Luna Dental".to_owned(),
-        from: Pii::new(format!("+1415555{number:04}")),
-        destinations: Vec::new(),
-        elsewhere: None,
-        began_ms: 1_790_000_000_000,
-        arrived_ms: None,
-        state: State::Waiting,
-        last_words: None,
-        answer_delay_ms: None,
-        cost: MicroDollars::default(),
-        barge_ins: 0,
-        rungs: VecDeque::new(),
-    });
+    let board = Board::new(Shown::begun(
+        CallSid::parse(&format!("CA{number:032}")).unwrap(),
+        1,
+        (BusinessId::parse("luna").unwrap(), "Luna Dental".to_owned()),
+        Pii::new(format!("+1415555{number:04}")),
+        1_790_000_000_000,
+    ));
     board.step(Rung { at_ms: 400, step: Step::CallerArrived }, |_| {});
     Arc::new(board)
 }

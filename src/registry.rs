@@ -311,23 +311,8 @@ mod tests {
         let registry = Registry::<u8>::new();
         let (present, _queue) = registry.enter(call("CA1"), business("a"), CLAIM, 9).unwrap();
         assert!(registry.boards().is_empty(), "nothing was shown yet");
-        let shown = Shown {
-            call: call("CA1"),
-            attempt: 1,
-            business: business("a"),
-            name: "A".to_owned(),
-            from: crate::domain::Pii::default(),
-            destinations: Vec::new(),
-            elsewhere: None,
-            began_ms: 1,
-            arrived_ms: None,
-            state: State::Waiting,
-            last_words: None,
-            answer_delay_ms: None,
-            cost: crate::domain::MicroDollars::default(),
-            barge_ins: 0,
-            rungs: std::collections::VecDeque::new(),
-        };
+        let whose = (business("a"), "A".to_owned());
+        let shown = Shown::begun(call("CA1"), 1, whose, crate::domain::Pii::default(), 1);
         let board = present.show(shown);
         board.step(Rung { at_ms: 1, step: Step::CallerArrived }, |_| {});
         assert_eq!(registry.boards().len(), 1);

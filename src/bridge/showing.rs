@@ -1,12 +1,11 @@
 //! What a call shows to people: its notes, put on its board in the registry. Loudness is one atomic store; all else happens
 //! a few times a turn, and nothing at a frame.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::call::{Brief, Deadline, Note};
 use crate::domain::{MicroDollars, Moment};
-use crate::registry::{Board, Present, Rung, Shown, State, Step, Voices};
+use crate::registry::{Board, Present, Rung, Shown, Step, Voices};
 
 /// The carrier's hand on the board of its call.
 #[derive(Debug)]
@@ -57,23 +56,9 @@ impl Showing {
 fn shown(brief: &Brief) -> Shown {
     let business = &brief.business;
     let destinations = business.destinations.iter().map(|to| (to.id.clone(), to.label.clone())).collect();
-    Shown {
-        call: brief.call.clone(),
-        attempt: brief.attempt,
-        business: business.id.clone(),
-        name: business.name.clone(),
-        from: brief.from.clone(),
-        destinations,
-        elsewhere: None,
-        began_ms: brief.began_ms,
-        arrived_ms: None,
-        state: State::Waiting,
-        last_words: None,
-        answer_delay_ms: None,
-        cost: MicroDollars::default(),
-        barge_ins: 0,
-        rungs: VecDeque::new(),
-    }
+    let whose = (business.id.clone(), business.name.clone());
+    let begun = Shown::begun(brief.call.clone(), brief.attempt, whose, brief.from.clone(), brief.began_ms);
+    Shown { destinations, ..begun }
 }
 
 /// What a note is on a ladder; nothing, when it is none.
@@ -121,6 +106,7 @@ mod tests {
     use super::super::testing::brief;
     use super::*;
     use crate::domain::{Pii, Speaker, Turn};
+    use crate::registry::State;
 
     #[test]
     fn what_a_call_notes_stands_on_its_board_and_loudness_is_no_change() {

@@ -1,14 +1,14 @@
 //! Calls that other instances carry, by the leases they hold and the records they keep: looked for only while somebody
 //! watches. What was said last in them, and how loud, only their own instance can say.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use tokio::sync::watch;
 
-use crate::domain::{CallRecord, CallSid, InstanceId, MicroDollars};
+use crate::domain::{CallRecord, CallSid, InstanceId};
 use crate::registry::{Board, Rung, Shown, State, Step};
 use crate::store::{Carried, Directory, Ledger, Slots};
 
@@ -79,23 +79,9 @@ impl Elsewhere {
 
 fn board(record: CallRecord, name: Option<String>, lease: &Carried) -> Arc<Board> {
     let began_ms = record.started_ms;
-    let board = Board::new(Shown {
-        call: record.call,
-        attempt: record.attempts,
-        name: name.unwrap_or_else(|| record.business.to_string()),
-        business: record.business,
-        from: record.from,
-        destinations: Vec::new(),
-        elsewhere: Some(lease.instance.clone()),
-        began_ms,
-        arrived_ms: None,
-        state: State::Waiting,
-        last_words: None,
-        answer_delay_ms: None,
-        cost: MicroDollars::default(),
-        barge_ins: 0,
-        rungs: VecDeque::new(),
-    });
+    let name = name.unwrap_or_else(|| record.business.to_string());
+    let begun = Shown::begun(record.call, record.attempts, (record.business, name), record.from, began_ms);
+    let board = Board::new(Shown { elsewhere: Some(lease.instance.clone()), ..begun });
     if let Some(answered_ms) = record.answered_ms {
         let at_ms = u64::try_from(answered_ms.saturating_sub(began_ms)).unwrap_or(0);
         board.step(Rung { at_ms, step: Step::CallerArrived }, |_| {});

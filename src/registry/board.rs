@@ -178,6 +178,33 @@ impl Board {
 }
 
 impl Shown {
+    /// A call that has just begun: its caller is not there yet, and nothing has happened.
+    pub fn begun(
+        call: CallSid,
+        attempt: u8,
+        (business, name): (BusinessId, String),
+        from: Pii<String>,
+        began_ms: i64,
+    ) -> Self {
+        Self {
+            call,
+            attempt,
+            business,
+            name,
+            from,
+            destinations: Vec::new(),
+            elsewhere: None,
+            began_ms,
+            arrived_ms: None,
+            state: State::Waiting,
+            last_words: None,
+            answer_delay_ms: None,
+            cost: MicroDollars::default(),
+            barge_ins: 0,
+            rungs: VecDeque::new(),
+        }
+    }
+
     fn follow(&mut self, rung: &Rung) {
         match &rung.step {
             Step::CallerArrived => {
@@ -235,23 +262,13 @@ mod tests {
     use super::*;
 
     fn board() -> Board {
-        Board::new(Shown {
-            call: CallSid::parse("CA1").unwrap(),
-            attempt: 1,
-            business: BusinessId::parse("luna").unwrap(),
-            name: "Luna".to_owned(),
-            from: Pii::new("+14155550123".to_owned()),
-            destinations: Vec::new(),
-            elsewhere: None,
-            began_ms: 1_000,
-            arrived_ms: None,
-            state: State::Waiting,
-            last_words: None,
-            answer_delay_ms: None,
-            cost: MicroDollars::default(),
-            barge_ins: 0,
-            rungs: VecDeque::new(),
-        })
+        Board::new(Shown::begun(
+            CallSid::parse("CA1").unwrap(),
+            1,
+            (BusinessId::parse("luna").unwrap(), "Luna".to_owned()),
+            Pii::new("+14155550123".to_owned()),
+            1_000,
+        ))
     }
 
     #[test]

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use frontdesk::bridge::Order;
 use frontdesk::config::Config;
-use frontdesk::domain::{BusinessId, CallSid, MicroDollars, Pii, Speaker, Turn};
+use frontdesk::domain::{BusinessId, CallSid, Pii, Speaker, Turn};
 use frontdesk::lifecycle::Tasks;
-use frontdesk::registry::{Board, Claim, Present, Registry, Rung, Shown, Slot, State, Step, Voices};
+use frontdesk::registry::{Board, Claim, Present, Registry, Rung, Shown, Slot, Step, Voices};
 use frontdesk::server::Server;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -96,23 +96,13 @@ impl Crowd {
         let claim = Claim { most: u32::MAX, slot: Slot::Taken };
         let (present, orders) =
             self.registry.enter(call.clone(), business.clone(), claim, usize::MAX).unwrap();
-        let board = present.show(Shown {
+        let board = present.show(Shown::begun(
             call,
-            attempt: 1,
-            business,
-            name: "Luna Dental".to_owned(),
-            from: Pii::new(format!("+1415555{number:04}")),
-            destinations: Vec::new(),
-            elsewhere: None,
-            began_ms: BEGAN_MS,
-            arrived_ms: None,
-            state: State::Waiting,
-            last_words: None,
-            answer_delay_ms: None,
-            cost: MicroDollars::default(),
-            barge_ins: 0,
-            rungs: VecDeque::new(),
-        });
+            1,
+            (business, "Luna Dental".to_owned()),
+            Pii::new(format!("+1415555{number:04}")),
+            BEGAN_MS,
+        ));
         board.step(Rung { at_ms: 400, step: Step::CallerArrived }, |_| {});
         self.calls.push_back(Call { board, _present: present, _orders: orders });
     }

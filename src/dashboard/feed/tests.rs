@@ -1,29 +1,17 @@
 //! What a page is told, and what it is not told again.
 
-use std::collections::VecDeque;
-
 use super::*;
-use crate::domain::{BusinessId, MicroDollars, Pii};
-use crate::registry::{Rung, Shown, State, Step};
+use crate::domain::{BusinessId, Pii};
+use crate::registry::{Rung, Shown, Step};
 
 fn board(call: &str) -> Arc<Board> {
-    Arc::new(Board::new(Shown {
-        call: CallSid::parse(call).unwrap(),
-        attempt: 1,
-        business: BusinessId::parse("luna").unwrap(),
-        name: "Luna <Dental>".to_owned(),
-        from: Pii::new("+14155550123".to_owned()),
-        destinations: Vec::new(),
-        elsewhere: None,
-        began_ms: 1_000,
-        arrived_ms: None,
-        state: State::Waiting,
-        last_words: None,
-        answer_delay_ms: None,
-        cost: MicroDollars::default(),
-        barge_ins: 0,
-        rungs: VecDeque::new(),
-    }))
+    Arc::new(Board::new(Shown::begun(
+        CallSid::parse(call).unwrap(),
+        1,
+        (BusinessId::parse("luna").unwrap(), "Luna <Dental>".to_owned()),
+        Pii::new("+14155550123".to_owned()),
+        1_000,
+    )))
 }
 
 fn feed() -> Feed {
